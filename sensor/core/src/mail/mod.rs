@@ -1,0 +1,1 @@
+//! Floor 4: header fields and their decoding; all bounded.

@@ -1,0 +1,272 @@
+//! What is known of a session and of a message: the facts that leave a dialogue.
+//!
+//! Nothing in here was not on the wire whole: what a gap touched is absent.
+
+use alloc::vec::Vec;
+
+use bitflags::bitflags;
+
+use crate::base::{Flow, Nanos, Stamp, Text, TextList};
+
+/// Which verb a client greeted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeloVerb {
+    /// HELO.
+    Helo,
+    /// EHLO.
+    Ehlo,
+    /// LHLO (RFC 2033).
+    Lhlo,
+}
+
+bitflags! {
+    /// Extensions that a server offered in its last EHLO reply.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Capability: u32 {
+        /// STARTTLS (RFC 3207).
+        const STARTTLS = 1;
+        /// PIPELINING (RFC 2920).
+        const PIPELINING = 1 << 1;
+        /// SIZE (RFC 1870).
+        const SIZE = 1 << 2;
+        /// 8BITMIME (RFC 6152).
+        const EIGHT_BIT_MIME = 1 << 3;
+        /// SMTPUTF8 (RFC 6531).
+        const SMTPUTF8 = 1 << 4;
+        /// CHUNKING (RFC 3030).
+        const CHUNKING = 1 << 5;
+        /// BINARYMIME (RFC 3030).
+        const BINARYMIME = 1 << 6;
+        /// DSN (RFC 3461).
+        const DSN = 1 << 7;
+        /// ENHANCEDSTATUSCODES (RFC 2034).
+        const ENHANCED_STATUS_CODES = 1 << 8;
+        /// AUTH (RFC 4954), in either spelling.
+        const AUTH = 1 << 9;
+        /// VRFY.
+        const VRFY = 1 << 10;
+        /// ETRN (RFC 1985).
+        const ETRN = 1 << 11;
+        /// HELP.
+        const HELP = 1 << 12;
+        /// XCLIENT.
+        const XCLIENT = 1 << 13;
+        /// XFORWARD.
+        const XFORWARD = 1 << 14;
+        /// Any other.
+        const OTHER = 1 << 15;
+    }
+
+    /// What keeps a session from being whole; empty means `complete`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct CaptureState: u8 {
+        /// Bytes are missing in the middle of a stream, or the source reported losses while the session was open.
+        const GAP = 1;
+        /// Only one direction was seen.
+        const ONE_SIDED = 1 << 1;
+        /// The start was not seen.
+        const JOINED_LATE = 1 << 2;
+        /// Packets were cut by the snap length.
+        const SNAPLEN = 1 << 3;
+        /// A cap of the sensor was hit.
+        const LIMIT = 1 << 4;
+    }
+}
+
+/// How much of a session could be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Visible {
+    /// The whole dialogue.
+    #[default]
+    Plain,
+    /// Up to STARTTLS; a TLS record followed.
+    UntilStarttls,
+    /// TLS from the first byte.
+    ImplicitTls,
+    /// Packet headers only.
+    Headers,
+}
+
+/// What became of STARTTLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Starttls {
+    /// The client did not ask.
+    #[default]
+    Unused,
+    /// Asked, no reply was seen.
+    Unanswered,
+    /// Asked and refused.
+    Refused,
+    /// Asked, accepted with 220, and TLS bytes followed.
+    Established,
+    /// Asked, accepted with 220, and plain bytes went on.
+    AcceptedButPlain,
+}
+
+/// What ended a session, by the first that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// The client said QUIT.
+    Quit,
+    /// The client closed first.
+    ClientFin,
+    /// The server closed first.
+    ServerFin,
+    /// The client reset.
+    ClientRst,
+    /// The server reset.
+    ServerRst,
+    /// No packet for the idle time.
+    Timeout,
+    /// The flow table was full.
+    Evicted,
+    /// The input ended.
+    EndOfCapture,
+}
+
+/// The client's attempts to authenticate. The secret is never here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Auth {
+    /// AUTH commands.
+    pub attempts: u32,
+    /// Of those, answered with 5xx (4xx is the server's own trouble).
+    pub failed: u32,
+    /// Answered with 235.
+    pub succeeded: bool,
+    /// Mechanism of the last attempt, upper case.
+    pub mechanism: Text,
+}
+
+/// One SMTP connection, from its first packet to its end. While it is open the same struct is its state so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    /// Who, with whom, since when.
+    pub flow: Flow,
+    /// Its last packet, or the deadline at which it was given up.
+    pub end: Stamp,
+    /// Packets the client sent.
+    pub client_packets: u64,
+    /// Packets the server sent.
+    pub server_packets: u64,
+    /// Payload bytes the client sent, retransmissions and losses not counted.
+    pub client_bytes: u64,
+    /// Payload bytes the server sent, likewise.
+    pub server_bytes: u64,
+    /// What ended it; `None` while it is open.
+    pub close: Option<Close>,
+    /// Whether the client said QUIT.
+    pub quit: bool,
+    /// How much could be read.
+    pub visible: Visible,
+    /// What was missing.
+    pub capture: CaptureState,
+    /// Bytes known to be missing in both directions.
+    pub gap_bytes: u64,
+    /// An overlap carried other bytes than those seen first.
+    pub overlap_differs: bool,
+    /// Code of the greeting.
+    pub greeting_code: Option<u16>,
+    /// From the first packet to the first byte of the greeting.
+    pub greeting_delay: Option<Nanos>,
+    /// Code of the last reply.
+    pub last_reply_code: Option<u16>,
+    /// The last HELO or EHLO argument, as sent.
+    pub helo: Text,
+    /// The verb of it.
+    pub helo_verb: Option<HeloVerb>,
+    /// HELO, EHLO and LHLO commands.
+    pub helo_count: u32,
+    /// Whether an EHLO was answered with 250, so that `capabilities` is the server's list.
+    pub ehlo_accepted: bool,
+    /// The server's last list.
+    pub capabilities: Capability,
+    /// What became of STARTTLS.
+    pub starttls: Starttls,
+    /// Authentication.
+    pub auth: Auth,
+    /// Commands of the client, unknown ones included, message content and AUTH answers not.
+    pub commands: u32,
+    /// Of those, unknown or malformed.
+    pub commands_unknown: u32,
+    /// Replies with a code of 400 to 499.
+    pub errors_4xx: u32,
+    /// Replies with a code of 500 to 599.
+    pub errors_5xx: u32,
+    /// A reply of 421 was seen (the server says that it closes).
+    pub said_421: bool,
+    /// Whether commands were sent in groups although replies were pending.
+    pub pipelined: bool,
+    /// MAIL…end attempted.
+    pub transactions: u32,
+    /// Of those, accepted with 2xx after the end of data.
+    pub messages: u32,
+    /// Of those, lost to gaps.
+    pub transactions_partial: u32,
+    /// The first bytes of the client (at most 100), for evidence. Empty if it never sent any.
+    pub first_bytes: Text,
+    /// Fingerprint of the client's SYN (TTL class, window, options); 0 where no SYN was seen.
+    pub stack: u32,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// 2xx to the end of data.
+    Accepted,
+    /// 4xx or 5xx to DATA, BDAT or the end of data.
+    Rejected,
+    /// No answer was seen.
+    #[default]
+    Unanswered,
+    /// The client left, or sent RSET or a new HELO, before the end of data.
+    Aborted,
+}
+
+/// One transaction whose envelope was whole and whose DATA or BDAT began.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// Its place in the session, from 0, partial ones counted.
+    pub number: u32,
+    /// When MAIL was sent.
+    pub start: Stamp,
+    /// When it ended: the answer to the end of data, or what ended it instead.
+    pub end: Stamp,
+    /// Reverse-path without brackets, as sent; empty bytes for the null sender.
+    pub mail_from: Text,
+    /// Parameters of MAIL (`SIZE=… BODY=…`), as sent.
+    pub mail_parameters: Text,
+    /// Forward-paths without brackets, as sent; capped, the counts are not.
+    pub rcpt_to: TextList,
+    /// RCPT commands answered with 4xx or 5xx.
+    pub rcpt_rejected: u32,
+    /// RCPT commands answered with 2xx.
+    pub rcpt_accepted: u32,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The answer to the end of data, or the rejection of DATA or BDAT.
+    pub reply_code: Option<u16>,
+    /// Bytes of the message as sent (dot-stuffing and the final dot line not counted; missing bytes of gaps counted).
+    pub size: u64,
+    /// Sent by BDAT.
+    pub bdat: bool,
+    /// A gap hit the content: header fields may be absent.
+    pub content_partial: bool,
+    /// The header section was seen to its end.
+    pub header_complete: bool,
+    /// From, decoded: the whole field, UTF-8.
+    pub from: Text,
+    /// The first address in From.
+    pub from_address: Text,
+    /// To, decoded.
+    pub to: Text,
+    /// Subject, decoded.
+    pub subject: Text,
+    /// Date, as sent.
+    pub date: Text,
+    /// Message-ID, as sent, trimmed.
+    pub message_id: Text,
+    /// Received fields.
+    pub received_count: u32,
+    /// Which of the fields above occurred (an empty one did, too), by their bytes: F(rom) T(o) S(ubject) D(ate) M(essage-ID).
+    pub fields_seen: Vec<u8>,
+}

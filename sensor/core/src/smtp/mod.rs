@@ -1,0 +1,47 @@
+//! Floor 3: lines, commands, replies, the dialogue, DATA and BDAT framing.
+
+mod facts;
+
+pub use facts::{
+    Auth, Capability, CaptureState, Close, HeloVerb, Message, Outcome, Session, Starttls, Visible,
+};
+
+use crate::base::Stamp;
+
+/// Where a piece of stream lies: everything the dialogue may know of TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Stamp of the packet.
+    pub at: Stamp,
+    /// Offset of the first byte in its side's stream, missing parts counted; 0 is the first byte after the SYN, or the
+    /// first that was seen of a connection joined in the middle.
+    pub offset: u64,
+    /// How many bytes of the *other* side's stream the sender had received when it sent this (its acknowledgement number
+    /// as an offset there). `None` where the other side's numbering is not known.
+    pub acked: Option<u64>,
+}
+
+/// A piece of a message's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// A new message's content begins.
+    Start,
+    /// Bytes as the author wrote them: dot-stuffing undone.
+    Bytes(&'a [u8]),
+    /// This many bytes are missing.
+    Gap(u64),
+    /// The content ended; whoever read it writes into the message what was found.
+    End,
+}
+
+/// Takes what a dialogue shows, in the order in which it was said.
+pub trait DialogueSink {
+    /// The server's greeting was read to its last line.
+    fn greeted(&mut self, at: Stamp, session: &Session, code: u16);
+    /// A HELO, EHLO or LHLO was read; the argument is in `session.helo`.
+    fn helo(&mut self, at: Stamp, session: &Session);
+    /// A piece of content. `false`: no more [`Content::Bytes`] of this message is wanted (`End` still comes).
+    fn content(&mut self, session: &Session, message: &mut Message, content: Content<'_>) -> bool;
+    /// A transaction ended whose envelope was whole and whose DATA or BDAT began.
+    fn message(&mut self, at: Stamp, session: &Session, message: &Message);
+}

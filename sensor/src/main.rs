@@ -1,0 +1,2 @@
+//! The `botlike` program: arguments in, exit code out.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Golden cases, contracts and the laboratory of botlike.

@@ -1,0 +1,2 @@
+//! `cargo xtask …`: what the project does with itself.
+fn main() {}
