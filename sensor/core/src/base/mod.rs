@@ -5,11 +5,13 @@
 mod addr;
 mod counters;
 mod limits;
+mod ports;
 mod stamp;
 mod text;
 
 pub use addr::{Addr, Endpoint, Flow, Side};
 pub use counters::Counters;
 pub use limits::Limits;
+pub use ports::Ports;
 pub use stamp::{DAY, HOUR, MICRO, MILLI, MINUTE, Nanos, SECOND, Stamp};
 pub use text::{Text, TextList};

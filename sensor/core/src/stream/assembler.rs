@@ -520,7 +520,7 @@ impl Assembler {
     /// One more packet went by and something is still held.
     fn wait(&mut self, limits: &Limits, counters: &mut Counters, reserve: &mut Reserve, sink: &mut impl StreamSink) {
         self.waited += 1;
-        let acknowledged = self.held.first().is_some_and(|h| {
+        let acknowledged = self.nearest().and_then(|i| self.held.get(i)).is_some_and(|h| {
             let own = self.half(h.side);
             !self.may_pass(h.side, h.acked) || own.acked >= h.offset && h.offset > own.next
         });
@@ -530,18 +530,30 @@ impl Assembler {
         }
     }
 
-    /// Gives up what the longest waiting segment waits for, and hands over what that sets free.
+    /// The held segment that the fewest missing bytes keep back, the earliest of equals: one that lies far ahead does
+    /// not make everything before it be given up.
+    fn nearest(&self) -> Option<usize> {
+        let missing = |h: &Held| {
+            let other = h.acked.map_or(0, |a| if self.may_pass(h.side, h.acked) { 0 } else { a - self.half(h.side.other()).next });
+            h.offset.saturating_sub(self.half(h.side).next).saturating_add(other)
+        };
+        self.held.iter().enumerate().min_by_key(|(_, h)| missing(h)).map(|(i, _)| i)
+    }
+
+    /// Gives up what the nearest segment waits for, and hands over what that sets free.
     fn give_up_one(&mut self, counters: &mut Counters, reserve: &mut Reserve, sink: &mut impl StreamSink) {
-        let Some(first) = self.held.first() else { return };
-        let (side, at, offset, acked) = (first.side, first.at, first.offset, first.acked);
+        let Some(index) = self.nearest() else { return };
+        let Some(held) = self.held.get(index) else { return };
+        let (side, at, offset, acked) = (held.side, held.at, held.offset, held.acked);
+        let before = self.held.len();
         self.waited = 0;
         if let Some(acked) = acked.filter(|_| !self.may_pass(side, acked)) {
             self.advance(side.other(), at, acked, 0, counters, reserve, sink);
         }
         self.advance(side, at, offset, 0, counters, reserve, sink);
-        if self.half(side).next < offset {
+        if self.half(side).next < offset && self.held.len() == before {
             // It lies behind the end of its own stream.
-            self.drop_held(0, reserve);
+            self.drop_held(index, reserve);
         }
         self.settle(counters, reserve, sink);
     }
