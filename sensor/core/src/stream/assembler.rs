@@ -241,20 +241,16 @@ impl Assembler {
         half.seen = true;
     }
 
-    /// Says what a side's first byte is numbered, from what the other side acknowledged; the side itself was not seen.
-    pub fn start_unseen(&mut self, side: Side, seq: u32) {
-        self.half_mut(side).start(seq);
-    }
-
     /// The sequence number of a side's first byte, once known.
     pub fn base(&self, side: Side) -> Option<u32> {
         let half = self.half(side);
         half.started.then_some(half.base)
     }
 
-    /// How far a side's stream was handed over or given up.
-    pub fn next(&self, side: Side) -> u64 {
-        self.half(side).next
+    /// Whether a sequence number of `side` lies near what is expected of it.
+    pub fn is_near(&self, side: Side, seq: u32) -> bool {
+        let half = self.half(side);
+        !half.started || half.offset(seq).is_some_and(|offset| offset >= half.next as i64 - i64::from(FAR))
     }
 
     /// Whether the FIN of both sides was seen, handed over or not.
@@ -277,12 +273,6 @@ impl Assembler {
         let half = self.half(piece.side);
         let first = !half.started || (half.next == 0 && half.offset(piece.seq).is_some_and(|o| o <= 0 && o + i64::from(piece.len) > 0));
         first && piece.len > 0 && !self.held.iter().any(|h| h.side == piece.side && h.offset == 0 && h.len > 0)
-    }
-
-    /// The offset in the other side's stream that an acknowledgement number of `side` stands for.
-    pub fn acknowledged(&self, side: Side, ack: u32) -> Option<i64> {
-        let other = self.half(side.other());
-        if other.started { other.offset(ack) } else { None }
     }
 
     /// Takes a segment in; hands over what has become whole.

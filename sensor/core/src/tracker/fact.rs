@@ -1,4 +1,4 @@
-//! Floor 7, the first door: frames in, facts out. One per worker.
+//! What goes into a tracker and what comes out of it.
 
 use alloc::vec::Vec;
 
@@ -22,8 +22,11 @@ pub enum Input<'a> {
         /// How many.
         packets: u64,
     },
-    /// Nothing but time passed.
-    Idle,
+    /// Nothing but time passed. Said anywhere, it changes nothing of what comes out, nor its order.
+    Idle {
+        /// The number of the frame that comes next, or any up to it.
+        number: u64,
+    },
 }
 
 /// Where a fact belongs in the one order in which the judge takes them: that of a single worker that sees every frame.
