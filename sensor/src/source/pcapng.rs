@@ -370,7 +370,8 @@ impl Scale {
         }
         match power {
             0..=9 => Self::Multiply(10_u64.pow(9 - power)),
-            _ => Self::Divide(10_u64.checked_pow(power - 9).unwrap_or(u64::MAX)),
+            // Past that, any count of units is less than a nanosecond: 2^64 units of 2^-127 seconds are, too.
+            _ => 10_u64.checked_pow(power - 9).map_or(Self::Binary(127), Self::Divide),
         }
     }
 }
