@@ -1,1 +1,3 @@
 //! The program around [`botlike_core`]: sources of frames, the threads between them, and the lines that come out.
+
+pub mod source;

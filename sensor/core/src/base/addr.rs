@@ -113,7 +113,6 @@ pub struct Flow {
     pub vlan: u16,
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
