@@ -1,1 +1,4 @@
 //! The program around [`botlike_core`]: sources of frames, the threads between them, and the lines that come out.
+
+pub mod emit;
+pub mod rules;
