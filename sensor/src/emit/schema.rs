@@ -8,7 +8,8 @@ use std::fmt::Write;
 
 use botlike_core::base::Counters;
 
-use super::{Kind, Mode, SCHEMA, words, write};
+use super::write::quoted;
+use super::{Kind, Mode, SCHEMA, words};
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug)]
@@ -725,12 +726,6 @@ fn object(
         }
     }
     let _ = write!(out, "\n{pad}  }}\n{pad}}}");
-}
-
-fn quoted(text: &str) -> String {
-    let mut out = Vec::new();
-    write::string(&mut out, text.as_bytes(), usize::MAX);
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn list(words: &[&str]) -> String {

@@ -181,9 +181,16 @@ pub(super) fn string(out: &mut Vec<u8>, bytes: &[u8], room: usize) -> Loss {
     loss
 }
 
+/// A text of our own as a JSON string with its quotation marks.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = Vec::new();
+    string(&mut out, text.as_bytes(), usize::MAX);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 #[cold]
 fn escaped(out: &mut Vec<u8>, bytes: &[u8], room: usize) -> Loss {
-    let end = out.len() + room;
+    let end = out.len().saturating_add(room);
     let mut loss = Loss::default();
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
