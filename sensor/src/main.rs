@@ -1,2 +1,7 @@
 //! The `botlike` program: arguments in, exit code out.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    botlike::cli::main(std::env::args_os())
+}

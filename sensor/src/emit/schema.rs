@@ -1,0 +1,999 @@
+//! The one table of fields: which keys lines have, of which type, on which lines, and what they mean.
+//!
+//! `botlike schema` (a JSON Schema, draft 2020-12) and `docs/FIELDS.md` are made from it, and tests hold the encoder to
+//! it in both directions. A key keeps its type and its meaning for ever; keys are only added. All together stay below
+//! 200: more, and some stores stop indexing.
+
+use std::fmt::Write;
+
+use botlike_core::base::Counters;
+
+use super::write::quoted;
+use super::{Kind, Mode, SCHEMA, words};
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug)]
+pub enum Type {
+    /// A string to be matched as a whole.
+    Keyword,
+    /// A string to be read or searched.
+    Text,
+    /// A whole number, not negative.
+    Number,
+    /// True or false.
+    Boolean,
+    /// RFC 3339, UTC, microseconds.
+    Date,
+    /// An IPv4 or IPv6 address.
+    Ip,
+    /// One of these words.
+    Word(fn() -> Vec<&'static str>),
+    /// One of these numbers.
+    Level(fn() -> Vec<u8>),
+    /// A list of keywords with at most so many items.
+    Keywords(usize),
+    /// A list of addresses with at most so many items.
+    Ips(usize),
+    /// A list of numbers with at most so many items.
+    Numbers(usize),
+    /// A list of some of these words.
+    Words(fn() -> Vec<&'static str>),
+}
+
+/// A key of the lines.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// With dots for nested objects.
+    pub name: &'static str,
+    /// Of its value.
+    pub kind: Type,
+    /// The lines it may stand on.
+    pub may: Lines,
+    /// The lines it always stands on.
+    pub must: Lines,
+    /// What it means, with units.
+    pub doc: &'static str,
+}
+
+/// A set of kinds of lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lines(u8);
+
+impl Lines {
+    const NONE: Self = Self(0);
+    const SESSION: Self = Self(1 << Kind::Session as u8);
+    const MESSAGE: Self = Self(1 << Kind::Message as u8);
+    const FINDING: Self = Self(1 << Kind::Finding as u8);
+    const STATS: Self = Self(1 << Kind::Stats as u8);
+    const SENSOR: Self = Self(1 << Kind::Sensor as u8);
+    const MAIL: Self = Self::SESSION.and(Self::MESSAGE);
+    const HOST: Self = Self::MAIL.and(Self::FINDING);
+    const ALL: Self = Self::HOST.and(Self::STATS).and(Self::SENSOR);
+
+    const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether this kind is in it.
+    pub const fn has(self, kind: Kind) -> bool {
+        self.0 & 1 << kind as u8 != 0
+    }
+}
+
+const fn field(
+    name: &'static str,
+    kind: Type,
+    may: Lines,
+    must: Lines,
+    doc: &'static str,
+) -> Field {
+    Field { name, kind, may, must, doc }
+}
+
+/// Flag tables to words.
+macro_rules! listed {
+    ($table:expr) => {
+        Type::Words(|| $table.iter().map(|(_, word)| *word).collect())
+    };
+}
+
+/// Every key but those of the counters, see [`fields`].
+pub const FIELDS: &[Field] = {
+    use Lines as L;
+    use Type::{Boolean, Date, Ip, Ips, Keyword, Keywords, Level, Number, Numbers, Text, Word};
+    const NONE: Lines = Lines::NONE;
+    &[
+        field(
+            "@timestamp",
+            Date,
+            L::ALL,
+            L::ALL,
+            "Packet time of what the line tells, never the time of a clock. Of a closed finding: the deadline at which it closed. Of a session given up: that deadline.",
+        ),
+        field(
+            "ecs.version",
+            Word(|| vec!["8.17.0"]),
+            L::ALL,
+            L::ALL,
+            "Version of the Elastic Common Schema.",
+        ),
+        field(
+            "message",
+            Text,
+            L::FINDING.and(L::SENSOR),
+            L::FINDING.and(L::SENSOR),
+            "The line in one sentence.",
+        ),
+        field(
+            "event.kind",
+            Word(|| vec!["event", "alert", "metric"]),
+            L::ALL,
+            L::ALL,
+            "`alert` only on a conclusive finding; `metric` on stats.",
+        ),
+        field(
+            "event.category",
+            Keywords(2),
+            L::HOST.and(L::SENSOR),
+            L::HOST.and(L::SENSOR),
+            "Category of ECS.",
+        ),
+        field("event.type", Keywords(2), L::ALL, L::ALL, "Type of ECS."),
+        field(
+            "event.action",
+            Word(|| {
+                vec![
+                    "smtp-session",
+                    "smtp-message",
+                    "finding-opened",
+                    "finding-updated",
+                    "finding-closed",
+                    "finding-open-at-end",
+                    "stats",
+                    "sensor-started",
+                ]
+            }),
+            L::ALL,
+            L::ALL,
+            "What happened.",
+        ),
+        field("event.module", Word(|| vec!["botlike"]), L::ALL, L::ALL, "Always `botlike`."),
+        field("event.dataset", Keyword, L::ALL, L::ALL, "Which kind of line it is."),
+        field(
+            "event.id",
+            Keyword,
+            L::HOST,
+            L::HOST,
+            "Keyed hash of the first stamp, the tuple and the transaction (of findings: rule, host, stamps, count, status): the same packets give the same id, so a replay overwrites and does not duplicate.",
+        ),
+        field(
+            "event.sequence",
+            Number,
+            L::ALL,
+            L::ALL,
+            "Number of the line in its output, from 1: a hole is a lost line.",
+        ),
+        field(
+            "event.severity",
+            Level(|| super::json::severities().map(|(_, n)| n).collect()),
+            L::FINDING,
+            L::FINDING,
+            "The severity as a number: info 10, low 25, medium 47, high 73, critical 99.",
+        ),
+        field(
+            "event.start",
+            Date,
+            L::HOST,
+            L::HOST,
+            "First packet; of a message: MAIL; of a finding: the first hit.",
+        ),
+        field(
+            "event.end",
+            Date,
+            L::HOST,
+            L::HOST,
+            "Last packet; of a message: the answer to the end of data or what ended it instead; of a finding: the last hit.",
+        ),
+        field("event.duration", Number, L::HOST, L::HOST, "From start to end, nanoseconds."),
+        field(
+            "event.outcome",
+            Word(|| vec!["success", "failure", "unknown"]),
+            L::MESSAGE,
+            L::MESSAGE,
+            "`smtp.outcome` in the words of ECS.",
+        ),
+        field("observer.type", Word(|| vec!["sensor"]), L::ALL, L::ALL, "Always `sensor`."),
+        field("observer.product", Word(|| vec!["botlike"]), L::ALL, L::ALL, "Always `botlike`."),
+        field("observer.version", Keyword, L::ALL, L::ALL, "Version of the program."),
+        field(
+            "observer.name",
+            Keyword,
+            L::ALL,
+            NONE,
+            "What the operator calls this sensor (`capture.name`).",
+        ),
+        field(
+            "observer.ingress.interface.name",
+            Keyword,
+            L::HOST,
+            NONE,
+            "Interface of the first packet, as the capture names it.",
+        ),
+        field("rule.id", Keyword, L::FINDING, NONE, "Id of the detection, e.g. `helo.bare_ip`."),
+        field("rule.name", Keyword, L::FINDING, NONE, "Its title."),
+        field("rule.description", Text, L::FINDING, NONE, "What was seen, and why it matters."),
+        field("rule.reference", Text, L::FINDING, NONE, "Where the detection comes from."),
+        field("rule.category", Keyword, L::FINDING, NONE, "Its family: the id up to the dot."),
+        field("rule.version", Keyword, L::FINDING, NONE, "Its revision."),
+        field("rule.ruleset", Word(|| vec!["core"]), L::FINDING, NONE, "Always `core`."),
+        field("source.ip", Ip, L::HOST, L::HOST, "The SMTP client."),
+        field(
+            "source.port",
+            Number,
+            L::HOST,
+            L::MAIL,
+            "Its port; of a finding: of the flow of the last hit.",
+        ),
+        field(
+            "source.bytes",
+            Number,
+            L::SESSION,
+            L::SESSION,
+            "Payload bytes the client sent; retransmitted and missing ones not counted.",
+        ),
+        field("source.packets", Number, L::SESSION, L::SESSION, "Packets the client sent."),
+        field("destination.ip", Ip, L::HOST, L::MAIL, "The SMTP server."),
+        field("destination.port", Number, L::HOST, L::MAIL, "Its port."),
+        field(
+            "destination.bytes",
+            Number,
+            L::SESSION,
+            L::SESSION,
+            "Payload bytes the server sent, likewise.",
+        ),
+        field("destination.packets", Number, L::SESSION, L::SESSION, "Packets the server sent."),
+        field("host.ip", Ips(1), L::FINDING, L::FINDING, "The host that the finding is about."),
+        field("host.name", Keyword, L::HOST, NONE, "What the configuration calls the judged host."),
+        field("network.transport", Word(|| vec!["tcp"]), L::HOST, L::MAIL, "Always `tcp`."),
+        field("network.type", Word(|| vec!["ipv4", "ipv6"]), L::HOST, L::MAIL, "Version of IP."),
+        field("network.protocol", Word(|| vec!["smtp"]), L::HOST, L::HOST, "Always `smtp`."),
+        field(
+            "network.direction",
+            Word(|| words::DIRECTIONS.to_vec()),
+            L::HOST,
+            L::HOST,
+            "Seen from the watched hosts; `unknown` where none are configured.",
+        ),
+        field(
+            "network.community_id",
+            Keyword,
+            L::HOST,
+            L::MAIL,
+            "Community ID version 1, seed 0: the same in other tools, whichever direction they saw.",
+        ),
+        field("network.vlan.id", Keyword, L::HOST, NONE, "Outermost VLAN id of the first packet."),
+        field("network.bytes", Number, L::SESSION, L::SESSION, "Payload bytes of both sides."),
+        field("network.packets", Number, L::SESSION, L::SESSION, "Packets of both sides."),
+        field(
+            "email.from.address",
+            Keywords(1),
+            L::MESSAGE,
+            NONE,
+            "First address of the From field, decoded.",
+        ),
+        field("email.subject", Text, L::MESSAGE, NONE, "Subject, decoded (RFC 2047)."),
+        field("email.message_id", Keyword, L::MESSAGE, NONE, "Message-ID, as sent, trimmed."),
+        field(
+            "smtp.tx",
+            Number,
+            L::MESSAGE,
+            L::MESSAGE,
+            "Number of the transaction in its session, from 0; partial ones count.",
+        ),
+        field("smtp.helo", Keyword, L::MAIL, NONE, "Last HELO or EHLO argument, as sent."),
+        field(
+            "smtp.helo_verb",
+            Word(|| words::HELO_VERBS.to_vec()),
+            L::MAIL,
+            NONE,
+            "The verb of it.",
+        ),
+        field("smtp.helo_count", Number, L::SESSION, NONE, "HELO, EHLO and LHLO commands."),
+        field("smtp.esmtp", Boolean, L::SESSION, NONE, "The client greeted with EHLO or LHLO."),
+        field("smtp.greeting_code", Number, L::SESSION, NONE, "Code of the server's greeting."),
+        field(
+            "smtp.greeting_delay_ms",
+            Number,
+            L::SESSION,
+            NONE,
+            "From the first packet to the first byte of the greeting, milliseconds.",
+        ),
+        field(
+            "smtp.last_reply_code",
+            Number,
+            L::SESSION,
+            NONE,
+            "Code of the last reply that was seen.",
+        ),
+        field(
+            "smtp.capabilities",
+            listed!(words::CAPABILITIES),
+            L::SESSION,
+            NONE,
+            "Extensions of the server's last EHLO reply that are known; `other` for any others.",
+        ),
+        field(
+            "smtp.pipelining",
+            Boolean,
+            L::SESSION,
+            NONE,
+            "The server offered PIPELINING; absent where no EHLO was accepted.",
+        ),
+        field(
+            "smtp.pipelined",
+            Boolean,
+            L::SESSION,
+            NONE,
+            "The client sent commands in groups although replies were pending.",
+        ),
+        field(
+            "smtp.starttls_offered",
+            Boolean,
+            L::SESSION,
+            NONE,
+            "The server offered STARTTLS; absent where no EHLO was accepted.",
+        ),
+        field(
+            "smtp.starttls",
+            Word(|| words::STARTTLS.to_vec()),
+            L::SESSION,
+            NONE,
+            "What became of STARTTLS.",
+        ),
+        field("smtp.auth.attempts", Number, L::SESSION, NONE, "AUTH commands."),
+        field("smtp.auth.failed", Number, L::SESSION, NONE, "Of those, answered with 5xx."),
+        field("smtp.auth.succeeded", Boolean, L::SESSION, NONE, "One was answered with 235."),
+        field("smtp.auth.mechanism", Keyword, L::SESSION, NONE, "Mechanism of the last one."),
+        field("smtp.commands", Number, L::SESSION, NONE, "Commands that were seen."),
+        field("smtp.commands_unknown", Number, L::SESSION, NONE, "Of those, unknown or malformed."),
+        field("smtp.errors_4xx", Number, L::SESSION, NONE, "Replies with a code of 400 to 499."),
+        field("smtp.errors_5xx", Number, L::SESSION, NONE, "Replies with a code of 500 to 599."),
+        field(
+            "smtp.said_421",
+            Boolean,
+            L::SESSION,
+            NONE,
+            "True where the server said 421: that it closes.",
+        ),
+        field(
+            "smtp.transactions",
+            Number,
+            L::SESSION,
+            L::SESSION,
+            "Transactions attempted: from MAIL to their end.",
+        ),
+        field(
+            "smtp.messages",
+            Number,
+            L::SESSION,
+            L::SESSION,
+            "Of those, accepted with 2xx after the end of data.",
+        ),
+        field(
+            "smtp.transactions_partial",
+            Number,
+            L::SESSION,
+            L::SESSION,
+            "Of those, lost to gaps; they have no message line.",
+        ),
+        field("smtp.quit", Boolean, L::SESSION, L::SESSION, "The client said QUIT."),
+        field(
+            "smtp.close",
+            Word(|| words::CLOSES.to_vec()),
+            L::SESSION,
+            NONE,
+            "What ended the session, by the first that was seen.",
+        ),
+        field(
+            "smtp.visible",
+            Word(|| words::VISIBLES.to_vec()),
+            L::SESSION,
+            L::SESSION,
+            "How much of the dialogue could be read.",
+        ),
+        field(
+            "smtp.capture",
+            Word(|| vec!["complete", "partial"]),
+            L::SESSION,
+            L::SESSION,
+            "Whether all packets of it were seen whole.",
+        ),
+        field(
+            "smtp.capture_reason",
+            listed!(words::CAPTURE_REASONS),
+            L::SESSION,
+            NONE,
+            "Why it is partial.",
+        ),
+        field(
+            "smtp.gap_bytes",
+            Number,
+            L::SESSION,
+            L::SESSION,
+            "Bytes known to be missing, both sides.",
+        ),
+        field(
+            "smtp.overlap_differs",
+            Boolean,
+            L::SESSION,
+            NONE,
+            "True where a retransmission carried other bytes than the first transmission.",
+        ),
+        field(
+            "smtp.mail_from",
+            Keyword,
+            L::MESSAGE,
+            NONE,
+            "Reverse-path without brackets, as sent; `<>` for the null sender.",
+        ),
+        field("smtp.mail_from_domain", Keyword, L::MESSAGE, NONE, "Its domain, lower case."),
+        field("smtp.mail_parameters", Keyword, L::MESSAGE, NONE, "Parameters of MAIL, as sent."),
+        field("smtp.rcpt_first", Keyword, L::MESSAGE, NONE, "The first forward-path."),
+        field("smtp.rcpt_count", Number, L::MESSAGE, L::MESSAGE, "RCPT commands."),
+        field("smtp.rcpt_accepted", Number, L::MESSAGE, L::MESSAGE, "Of those, answered with 2xx."),
+        field(
+            "smtp.rcpt_rejected",
+            Number,
+            L::MESSAGE,
+            L::MESSAGE,
+            "Of those, answered with 4xx or 5xx.",
+        ),
+        field(
+            "smtp.outcome",
+            Word(|| words::OUTCOMES.to_vec()),
+            L::MESSAGE,
+            L::MESSAGE,
+            "What became of the transaction.",
+        ),
+        field(
+            "smtp.reply_code",
+            Number,
+            L::MESSAGE,
+            NONE,
+            "The answer to the end of data, or the rejection of DATA or BDAT.",
+        ),
+        field(
+            "smtp.size",
+            Number,
+            L::MESSAGE,
+            L::MESSAGE,
+            "Bytes of the message as sent; dot-stuffing and the final dot not counted, missing bytes counted.",
+        ),
+        field("smtp.bdat", Boolean, L::MESSAGE, L::MESSAGE, "Sent by BDAT (RFC 3030)."),
+        field(
+            "smtp.content_partial",
+            Boolean,
+            L::MESSAGE,
+            L::MESSAGE,
+            "A gap hit the content: header fields may be absent.",
+        ),
+        field(
+            "smtp.header.complete",
+            Boolean,
+            L::MESSAGE,
+            L::MESSAGE,
+            "The header section was seen to its end.",
+        ),
+        field("smtp.header.from", Text, L::MESSAGE, NONE, "The From field, decoded."),
+        field("smtp.header.to", Text, L::MESSAGE, NONE, "The To field, decoded."),
+        field("smtp.header.date", Keyword, L::MESSAGE, NONE, "The Date field, as sent."),
+        field("smtp.header.received_count", Number, L::MESSAGE, L::MESSAGE, "Received fields."),
+        field(
+            "smtp.rcpt_to",
+            Keywords(50),
+            L::MESSAGE,
+            NONE,
+            "Forward-paths without brackets, as sent; as many as the line has room for, at most 50.",
+        ),
+        field(
+            "smtp.truncated",
+            Boolean,
+            L::MAIL,
+            NONE,
+            "True where a value of this line was longer than its limit and ends early.",
+        ),
+        field(
+            "smtp.lossy",
+            Boolean,
+            L::MAIL,
+            NONE,
+            "True where bytes of this line were not UTF-8 and became U+FFFD.",
+        ),
+        field(
+            "botlike.tenant",
+            Keyword,
+            L::HOST,
+            NONE,
+            "The tenant that the configuration gives the judged host.",
+        ),
+        field(
+            "botlike.session_id",
+            Keyword,
+            L::MESSAGE.and(L::FINDING),
+            L::MESSAGE,
+            "`event.id` of the session line it belongs to; of a finding: of the last hit's.",
+        ),
+        field(
+            "botlike.stack",
+            Keyword,
+            L::SESSION,
+            NONE,
+            "Fingerprint of the client's SYN, 8 hexadecimal digits.",
+        ),
+        field(
+            "botlike.finding.severity",
+            Word(|| super::json::severities().map(|(w, _)| w).collect()),
+            L::FINDING,
+            L::FINDING,
+            "How bad it is for whoever reads it.",
+        ),
+        field(
+            "botlike.finding.status",
+            Word(|| words::STATUSES.to_vec()),
+            L::FINDING,
+            L::FINDING,
+            "`closed`: no hit for the rule's window; `open_at_end`: the input ended while it was open.",
+        ),
+        field(
+            "botlike.finding.key",
+            Keyword,
+            L::FINDING,
+            L::FINDING,
+            "Rule and host: lines with the same key are one finding's.",
+        ),
+        field(
+            "botlike.finding.level",
+            Keyword,
+            L::FINDING,
+            NONE,
+            "Which of the rule's levels holds.",
+        ),
+        field("botlike.finding.count", Number, L::FINDING, L::FINDING, "Hits so far."),
+        field("botlike.finding.first_seen", Date, L::FINDING, L::FINDING, "The first hit."),
+        field("botlike.finding.last_seen", Date, L::FINDING, L::FINDING, "The last hit."),
+        field(
+            "botlike.finding.evidence",
+            Text,
+            L::FINDING,
+            NONE,
+            "What was seen, as `key=value` pairs; bytes of the wire in quotation marks, escaped.",
+        ),
+        field("botlike.finding.advice", Text, L::FINDING, NONE, "What to do."),
+        field(
+            "botlike.not_observable",
+            listed!(words::NOT_OBSERVABLE),
+            L::FINDING,
+            NONE,
+            "What could not be seen and would have helped to judge.",
+        ),
+        field("botlike.sensor.schema", Number, L::SENSOR, L::SENSOR, "Number of this schema."),
+        field(
+            "botlike.sensor.mode",
+            Word(|| vec!["read"]),
+            L::SENSOR,
+            L::SENSOR,
+            "Where packets come from.",
+        ),
+        field("botlike.sensor.rules", Number, L::SENSOR, L::SENSOR, "Detections in this version."),
+        field(
+            "botlike.sensor.config_hash",
+            Keyword,
+            L::SENSOR,
+            L::SENSOR,
+            "Hash of the configuration, 16 hexadecimal digits.",
+        ),
+        field(
+            "botlike.sensor.memory_bytes",
+            Number,
+            L::SENSOR,
+            L::SENSOR,
+            "Bytes that tables and buffers take when every limit is reached at once.",
+        ),
+        field(
+            "botlike.sensor.watched_count",
+            Number,
+            L::SENSOR,
+            L::SENSOR,
+            "Watched networks; 0: every client is judged as if it were watched.",
+        ),
+        field("botlike.sensor.watched", Keywords(50), L::SENSOR, NONE, "The first of them."),
+        field("botlike.sensor.ports_count", Number, L::SENSOR, L::SENSOR, "Watched server ports."),
+        field("botlike.sensor.ports", Numbers(50), L::SENSOR, NONE, "The first of them."),
+        field(
+            "botlike.sensor.privacy.addresses",
+            Word(modes),
+            L::SENSOR,
+            L::SENSOR,
+            "How mail addresses are written in this output.",
+        ),
+        field(
+            "botlike.sensor.privacy.local_parts",
+            Word(modes),
+            L::SENSOR,
+            L::SENSOR,
+            "How their local parts are written.",
+        ),
+        field(
+            "botlike.sensor.privacy.subjects",
+            Word(modes),
+            L::SENSOR,
+            L::SENSOR,
+            "How subjects and Message-IDs are written.",
+        ),
+        field(
+            "botlike.sensor.privacy.key",
+            Word(|| vec!["configured", "published"]),
+            L::SENSOR,
+            L::SENSOR,
+            "The key of hashes and ids; `published` is the same everywhere, and values can be tried against it.",
+        ),
+        field("related.ip", Ips(2), L::HOST, L::HOST, "All addresses of the line."),
+    ]
+};
+
+fn modes() -> Vec<&'static str> {
+    Mode::ALL.iter().map(|(_, word)| *word).collect()
+}
+
+/// Every key: [`FIELDS`] and the counters.
+pub fn fields() -> Vec<(String, Field)> {
+    let counters = Counters::default();
+    let counted = counters.list().map(|(name, _, doc)| {
+        (
+            format!("botlike.stats.{name}"),
+            field(name, Type::Number, Lines::STATS, Lines::STATS, doc),
+        )
+    });
+    let mut all: Vec<(String, Field)> = FIELDS.iter().map(|f| (f.name.to_owned(), *f)).collect();
+    let related = all.len() - 1;
+    all.splice(related..related, counted);
+    all
+}
+
+/// The JSON Schema of the lines, draft 2020-12.
+pub fn json_schema() -> String {
+    let mut out = format!(
+        "{{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n  \"$id\": \"urn:botlike:lines:{SCHEMA}\",\n  \
+         \"title\": \"A line of botlike\",\n  \"oneOf\": ["
+    );
+    for (i, kind) in Kind::ALL.into_iter().enumerate() {
+        let _ = write!(out, "{}\n    {{ \"$ref\": \"#/$defs/{}\" }}", comma(i), kind.name());
+    }
+    out.push_str("\n  ],\n  \"$defs\": {");
+    let fields = fields();
+    for (i, kind) in Kind::ALL.into_iter().enumerate() {
+        let mine: Vec<(Vec<&str>, &Field)> = fields
+            .iter()
+            .filter(|(_, f)| f.may.has(kind))
+            .map(|(name, f)| (name.split('.').collect(), f))
+            .collect();
+        let _ = write!(out, "{}\n    \"{}\": ", comma(i), kind.name());
+        object(&mut out, kind, &mine, 0, 4);
+    }
+    out.push_str("\n  }\n}\n");
+    out
+}
+
+const fn comma(i: usize) -> &'static str {
+    if i == 0 { "" } else { "," }
+}
+
+/// The object that these fields have in common up to `depth`.
+fn object(
+    out: &mut String,
+    kind: Kind,
+    fields: &[(Vec<&str>, &Field)],
+    depth: usize,
+    indent: usize,
+) {
+    let mut keys: Vec<&str> = Vec::new();
+    for (path, _) in fields {
+        if !keys.contains(&path[depth]) {
+            keys.push(path[depth]);
+        }
+    }
+    let pad = " ".repeat(indent);
+    let under = |key: &str| -> Vec<(Vec<&str>, &Field)> {
+        fields.iter().filter(|(path, _)| path[depth] == key).cloned().collect()
+    };
+    let required: Vec<String> = keys
+        .iter()
+        .filter(|key| under(key).iter().any(|(_, f)| f.must.has(kind)))
+        .map(|key| format!("\"{key}\""))
+        .collect();
+    let _ =
+        write!(out, "{{\n{pad}  \"type\": \"object\",\n{pad}  \"additionalProperties\": false,\n");
+    if !required.is_empty() {
+        let _ = writeln!(out, "{pad}  \"required\": [{}],", required.join(", "));
+    }
+    let _ = write!(out, "{pad}  \"properties\": {{");
+    for (i, key) in keys.iter().enumerate() {
+        let _ = write!(out, "{}\n{pad}    \"{key}\": ", comma(i));
+        let below = under(key);
+        match below.as_slice() {
+            [(path, f)] if path.len() == depth + 1 => value(out, kind, f),
+            _ => object(out, kind, &below, depth + 1, indent + 4),
+        }
+    }
+    let _ = write!(out, "\n{pad}  }}\n{pad}}}");
+}
+
+fn list(words: &[&str]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ")
+}
+
+/// The schema of one value, on one line.
+fn value(out: &mut String, kind: Kind, f: &Field) {
+    let schema = match f.kind {
+        Type::Keyword if f.name == "event.dataset" => format!("\"const\": \"botlike.{}\"", kind.name()),
+        Type::Keyword | Type::Text => "\"type\": \"string\"".into(),
+        Type::Number => "\"type\": \"integer\", \"minimum\": 0".into(),
+        Type::Boolean => "\"type\": \"boolean\"".into(),
+        Type::Date => {
+            r#""type": "string", "format": "date-time", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{6}Z$""#.into()
+        }
+        Type::Ip => format!("\"type\": \"string\", {IP}"),
+        Type::Word(words) => format!("\"enum\": [{}]", list(&words())),
+        Type::Level(levels) => {
+            format!("\"enum\": [{}]", levels().iter().map(u8::to_string).collect::<Vec<_>>().join(", "))
+        }
+        Type::Keywords(max) => items("\"type\": \"string\"", max),
+        Type::Ips(max) => items(&format!("\"type\": \"string\", {IP}"), max),
+        Type::Numbers(max) => items("\"type\": \"integer\", \"minimum\": 0", max),
+        Type::Words(words) => items(&format!("\"enum\": [{}]", list(&words())), words().len()),
+    };
+    let _ = write!(out, "{{ {schema}, \"description\": {} }}", quoted(f.doc));
+}
+
+const IP: &str = r#""anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }]"#;
+
+fn items(schema: &str, max: usize) -> String {
+    format!("\"type\": \"array\", \"minItems\": 1, \"maxItems\": {max}, \"items\": {{ {schema} }}")
+}
+
+/// The page of the manual: `docs/FIELDS.md`.
+pub fn manual() -> String {
+    let fields = fields();
+    let mut out = format!(
+        "# The fields of the lines\n\n\
+         One JSON object a line, UTF-8, keys of the Elastic Common Schema 8.17 and own ones under `smtp` and `botlike`. A key\n\
+         that does not apply is absent, never null; it keeps its type for ever. Stamps are packet time, UTC. A line is at\n\
+         most {} bytes long. `botlike schema` prints the same as a JSON Schema (number {SCHEMA}, {} keys).\n\n\
+         This page is generated from `sensor/src/emit/schema.rs`.\n\n\
+         Lines: **s**ession, **m**essage, **f**inding, s**t**ats, se**n**sor; a capital letter: always there.\n",
+        super::LINE_MAX,
+        fields.len(),
+    );
+    let mut section = "";
+    for (name, f) in &fields {
+        let top = match name.split('.').collect::<Vec<_>>().as_slice() {
+            ["botlike", second @ ("finding" | "stats" | "sensor"), ..] => match *second {
+                "finding" => "botlike.finding",
+                "stats" => "botlike.stats",
+                _ => "botlike.sensor",
+            },
+            [top, _, ..] => FIELDS
+                .iter()
+                .filter_map(|f| f.name.split('.').next())
+                .find(|t| t == top)
+                .unwrap_or_default(),
+            _ => "top",
+        };
+        if top != section {
+            section = top;
+            let _ = write!(
+                out,
+                "\n## {}\n\n| field | type | lines | meaning |\n|---|---|---|---|\n",
+                match top {
+                    "top" => "At the top",
+                    other => other,
+                }
+            );
+        }
+        let lines: String = Kind::ALL
+            .into_iter()
+            .zip(['s', 'm', 'f', 't', 'n'])
+            .filter(|(kind, _)| f.may.has(*kind))
+            .map(|(kind, c)| if f.must.has(kind) { c.to_ascii_uppercase() } else { c })
+            .collect();
+        let kind = match f.kind {
+            Type::Keyword => "keyword".into(),
+            Type::Text => "text".into(),
+            Type::Number => "number".into(),
+            Type::Boolean => "boolean".into(),
+            Type::Date => "date".into(),
+            Type::Ip => "ip".into(),
+            Type::Word(words) => ticked(&words()),
+            Type::Level(levels) => {
+                levels().iter().map(u8::to_string).collect::<Vec<_>>().join(", ")
+            }
+            Type::Keywords(max) => format!("keywords, at most {max}"),
+            Type::Ips(max) => format!("ips, at most {max}"),
+            Type::Numbers(max) => format!("numbers, at most {max}"),
+            Type::Words(words) => format!("some of {}", ticked(&words())),
+        };
+        let _ = writeln!(out, "| `{name}` | {kind} | {lines} | {} |", f.doc);
+    }
+    out
+}
+
+fn ticked(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::super::{Encoder, Json, LINE_MAX, Privacy, Style, samples};
+    use super::*;
+
+    fn lines(privacy: Privacy) -> Vec<(Kind, String)> {
+        let mut json =
+            Json::new(Style { privacy, observer: Some("mx1".into()), ..samples::style() });
+        json.interface(0, "eth0");
+        let mut all = Vec::new();
+        samples::each(|line| {
+            let mut out = Vec::new();
+            json.encode(line, &mut out);
+            assert!(out.len() <= LINE_MAX, "{} bytes", out.len());
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.ends_with('\n'));
+            assert!(!text.trim_end_matches('\n').chars().any(char::is_control), "{text}");
+            all.push((line.kind(), text));
+        });
+        all
+    }
+
+    fn all_privacies() -> impl Iterator<Item = Privacy> {
+        let modes = Mode::ALL.map(|(mode, _)| mode);
+        modes.into_iter().flat_map(move |addresses| {
+            modes.into_iter().flat_map(move |local_parts| {
+                modes.into_iter().map(move |subjects| Privacy { addresses, local_parts, subjects })
+            })
+        })
+    }
+
+    fn leaves(value: &Value, path: &str, into: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    leaves(value, &path, into);
+                }
+            }
+            _ => {
+                into.insert(path.to_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn every_line_fits_the_schema() {
+        let schema: Value = serde_json::from_str(&json_schema()).unwrap();
+        let one = |kind: Kind| {
+            let mut own = schema.clone();
+            own["oneOf"] = serde_json::json!([{ "$ref": format!("#/$defs/{}", kind.name()) }]);
+            jsonschema::options().should_validate_formats(true).build(&own).unwrap()
+        };
+        let validators = Kind::ALL.map(one);
+        let whole = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+        for privacy in all_privacies() {
+            for (kind, line) in lines(privacy) {
+                let value: Value =
+                    serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+                if let Err(error) = validators[kind as usize].validate(&value) {
+                    panic!("{error} at {}: {line}", error.instance_path());
+                }
+                assert!(whole.is_valid(&value), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_what_is_not_in_it() {
+        let schema: Value = serde_json::from_str(&json_schema()).unwrap();
+        let whole = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+        let (_, line) = lines(Privacy::default()).swap_remove(0);
+        let good: Value = serde_json::from_str(&line).unwrap();
+        assert!(whole.is_valid(&good));
+        for (pointer, key, value) in [
+            ("", "extra", Value::from(1)),
+            ("/smtp", "extra", Value::from(1)),
+            ("/smtp", "helo", Value::Null),
+            ("/smtp", "close", Value::from("slammed")),
+            ("/source", "ip", Value::from("192.0.2.999")),
+            ("/event", "dataset", Value::from("botlike.message")),
+            ("/event", "start", Value::from("2026-11-23T08:15:00Z")),
+            ("/event", "duration", Value::from(-1)),
+        ] {
+            let mut bad = good.clone();
+            bad.pointer_mut(pointer).unwrap()[key] = value;
+            assert!(!whole.is_valid(&bad), "{pointer} {key}");
+        }
+    }
+
+    #[test]
+    fn every_field_of_the_table_is_written_and_stands_where_it_says() {
+        let mut seen: Vec<BTreeSet<String>> = vec![BTreeSet::new(); Kind::ALL.len()];
+        let mut always: Vec<Option<BTreeSet<String>>> = vec![None; Kind::ALL.len()];
+        for (kind, line) in lines(Privacy::default()) {
+            let mut of_line = BTreeSet::new();
+            leaves(&serde_json::from_str(&line).unwrap(), "", &mut of_line);
+            let always = &mut always[kind as usize];
+            *always = Some(always.as_ref().map_or_else(|| of_line.clone(), |a| a & &of_line));
+            seen[kind as usize].extend(of_line);
+        }
+        for kind in Kind::ALL {
+            let table: BTreeSet<String> = fields()
+                .into_iter()
+                .filter(|(_, f)| f.may.has(kind))
+                .map(|(name, _)| name)
+                .collect();
+            assert_eq!(seen[kind as usize], table, "{kind:?}");
+            for (name, f) in fields() {
+                if f.must.has(kind) {
+                    assert!(
+                        always[kind as usize].as_ref().unwrap().contains(&name),
+                        "{kind:?} {name}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn there_are_fewer_than_200_and_none_twice() {
+        let names: Vec<String> = fields().into_iter().map(|(name, _)| name).collect();
+        assert!(names.len() < 200, "{}", names.len());
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        for (name, f) in fields() {
+            assert!(f.doc.ends_with('.') && !f.doc.contains('|'), "{name}: {}", f.doc);
+            assert!(
+                !names.iter().any(|other| other.starts_with(&format!("{name}."))),
+                "{name} is an object, too"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_hidden_is_shown() {
+        for privacy in all_privacies() {
+            for (_, line) in lines(privacy) {
+                if privacy.addresses != Mode::Clear || privacy.local_parts != Mode::Clear {
+                    for local in
+                        ["bounce@", "billing@", "<a@", "first\":\"a@", "to\":[\"a@", "helo\":\"a@"]
+                    {
+                        assert!(!line.contains(local), "{privacy:?}: {line}");
+                    }
+                }
+                if privacy.addresses != Mode::Clear {
+                    assert!(!line.contains("example."), "{privacy:?}: {line}");
+                }
+                if privacy.subjects != Mode::Clear {
+                    assert!(
+                        !line.contains("4471") && !line.contains("5f1.77"),
+                        "{privacy:?}: {line}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn two_runs_give_the_same_bytes() {
+        assert_eq!(lines(Privacy::default()), lines(Privacy::default()));
+    }
+}
