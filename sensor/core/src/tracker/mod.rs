@@ -508,3 +508,6 @@ impl Tracker {
 fn starts_like_a_reply(payload: &[u8]) -> bool {
     matches!(payload, [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9', b' ' | b'-' | b'\r', ..])
 }
+
+#[cfg(test)]
+mod tests;
