@@ -52,6 +52,8 @@ limits! {
     fragment_datagrams: usize = 256;
     /// Bytes of fragments kept at a time.
     fragment_bytes: usize = 4 << 20;
+    /// Pieces of one datagram that are kept; Ethernet cuts the longest datagram into 45.
+    fragment_pieces: usize = 256;
     /// How long fragments of a datagram wait for the rest.
     fragment_timeout: Nanos = 30 * SECOND;
     /// A connection whose handshake is not complete ends after so long without a packet.

@@ -1,7 +1,23 @@
 //! Floor 1: borrowed views of link layers, VLAN tags, IP and TCP.
 //!
 //! A frame is either a TCP segment, or it is something else, or it was cut short: never a panic, never an allocation but
-//! for fragments. Checksums are not judged: offload makes them wrong on the host that sends.
+//! for fragments. Checksums are not judged: offload makes them wrong on the host that sends. Lengths are those of the IP
+//! header, so that Ethernet padding is left out; where that header says 0 (segmentation offload, RFC 2675) the packet goes
+//! to the end of its frame. A length that points past the frame's end counts as cut by the capture.
+//!
+//! [`parse`] is the pure view of one frame; [`Front`] adds what needs memory: the watched ports, the counters and the
+//! fragments that wait for the rest of their datagram.
+
+mod fragment;
+mod front;
+mod ip;
+mod link;
+mod parse;
+mod tcp;
+
+pub use front::Front;
+pub use parse::{Fragment, Other, Parsed, parse};
+pub use tcp::{TcpOption, TcpOptions};
 
 use bitflags::bitflags;
 
