@@ -1,0 +1,150 @@
+//! The generator against a deliberately stupid reference: what every variant of every case shows is what its script says.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use botlike_tests::case::{Case, names};
+use botlike_tests::packet::{Flags, Packet, Side};
+use botlike_tests::variant::Variant;
+use etherparse::{NetHeaders, PacketHeaders, TransportHeader};
+
+/// What the packets of a connection's side carry, by offset: the first bytes win.
+fn streams(packets: &[Packet], connections: usize) -> Vec<[BTreeMap<u32, u8>; 2]> {
+    let mut first: Vec<[Option<u32>; 2]> = vec![[None; 2]; connections];
+    let mut out = vec![<[BTreeMap<u32, u8>; 2]>::default(); connections];
+    // The numbering starts where the plain capture's smallest acknowledged or sent byte is; found over all packets.
+    for packet in packets {
+        let Some(conn) = packet.conn else { continue };
+        let side = usize::from(packet.from == Side::Server);
+        let start = packet.seq.wrapping_add(u32::from(packet.flags.contains(Flags::SYN)));
+        let known = first[conn as usize][side].get_or_insert(start);
+        if (start.wrapping_sub(*known) as i32) < 0 && packet.payload != [0] && packet.span() > 0 {
+            *known = start;
+        }
+    }
+    for packet in packets {
+        let Some(conn) = packet.conn else { continue };
+        if packet.fixed && packet.payload == [0] {
+            continue;
+        }
+        let side = usize::from(packet.from == Side::Server);
+        let base = first[conn as usize][side].unwrap_or_default();
+        let start = packet.seq.wrapping_add(u32::from(packet.flags.contains(Flags::SYN)));
+        let shown = packet.snap.map_or(usize::MAX, |snap| snap.saturating_sub(54));
+        for (i, byte) in packet.payload.iter().take(shown).enumerate() {
+            let offset = start.wrapping_add(i as u32).wrapping_sub(base);
+            out[conn as usize][side].entry(offset).or_insert(*byte);
+        }
+    }
+    out
+}
+
+/// The bytes and the gaps between them, without where they began.
+fn shape(stream: &BTreeMap<u32, u8>) -> Vec<(u32, u8)> {
+    let base = stream.keys().next().copied().unwrap_or_default();
+    stream.iter().map(|(offset, byte)| (offset - base, *byte)).collect()
+}
+
+#[test]
+fn every_variant_carries_what_the_script_says() {
+    for name in names() {
+        let case = Case::load(&name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for variant in case.variants() {
+            let packets = variant.packets(&case.played.packets, case.seed());
+            let streams = streams(&packets, case.played.truth.len());
+            for (conn, (shown, truth)) in streams.iter().zip(&case.played.truth).enumerate() {
+                for side in 0..2 {
+                    assert!(
+                        shape(&shown[side]) == shape(&truth[side]),
+                        "{name}: {}: connection {conn}, side {side} (seed {})",
+                        variant.name(),
+                        case.seed()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn stamps_never_go_back_but_where_the_script_says_so() {
+    for name in names() {
+        let case = Case::load(&name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for variant in case.variants() {
+            let packets = variant.packets(&case.played.packets, case.seed());
+            assert!(packets.is_sorted_by_key(|p| p.at), "{name}: {}", variant.name());
+        }
+    }
+}
+
+/// Who, to whom, sequence, acknowledgement, payload.
+type Decoded = (SocketAddr, SocketAddr, u32, u32, Vec<u8>);
+
+/// Decodes a frame that is neither cut nor a fragment.
+fn decode(link: u32, data: &[u8]) -> Option<Decoded> {
+    let ip = match link {
+        1 => return headers(PacketHeaders::from_ethernet_slice(data).ok()?),
+        113 => &data[16..],
+        276 => &data[20..],
+        101 => data,
+        0 => &data[4..],
+        _ => return None,
+    };
+    headers(PacketHeaders::from_ip_slice(ip).ok()?)
+}
+
+fn headers(found: PacketHeaders<'_>) -> Option<Decoded> {
+    let (src, dst): (std::net::IpAddr, std::net::IpAddr) = match found.net? {
+        NetHeaders::Ipv4(ip, _) => (ip.source.into(), ip.destination.into()),
+        NetHeaders::Ipv6(ip, _) => (ip.source.into(), ip.destination.into()),
+        NetHeaders::Arp(_) => return None,
+    };
+    let TransportHeader::Tcp(tcp) = found.transport? else { return None };
+    let ends = ((src, tcp.source_port).into(), (dst, tcp.destination_port).into());
+    Some((
+        ends.0,
+        ends.1,
+        tcp.sequence_number,
+        tcp.acknowledgment_number,
+        found.payload.slice().to_vec(),
+    ))
+}
+
+#[test]
+fn frames_decode_to_the_packets_they_were_made_of() {
+    for name in names() {
+        let case = Case::load(&name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for variant in case.variants() {
+            let odd = |p: &Packet| p.conn.is_none() || p.snap.is_some() || p.fragmented.is_some();
+            let packets: Vec<Packet> =
+                case.played.packets.iter().filter(|p| !odd(p)).cloned().collect();
+            let shown = variant.packets(&packets, case.seed());
+            let frames = variant.frames(&packets, case.seed());
+            assert_eq!(frames.len(), shown.len(), "{name}: {}", variant.name());
+            for (packet, frame) in shown.iter().zip(&frames) {
+                let meant =
+                    (packet.src, packet.dst, packet.seq, packet.ack, packet.payload.clone());
+                assert!(
+                    decode(frame.link, &frame.data) == Some(meant),
+                    "{name}: {}: {packet:?}",
+                    variant.name()
+                );
+                assert_eq!(frame.orig_len as usize, frame.data.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn shuffles_repeat_and_do_shuffle() {
+    let mut moved = [0, 0];
+    for name in names() {
+        let case = Case::load(&name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for (count, variant) in moved.iter_mut().zip([Variant::Reordered, Variant::Crossed]) {
+            let one = variant.frames(&case.played.packets, case.seed());
+            assert_eq!(one, variant.frames(&case.played.packets, case.seed()), "{name}");
+            *count += usize::from(one != Variant::Plain.frames(&case.played.packets, case.seed()));
+        }
+    }
+    assert!(moved.iter().all(|m| *m > 0), "cases changed by a shuffle: {moved:?}");
+}
