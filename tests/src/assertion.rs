@@ -111,9 +111,13 @@ pub fn at<'a>(line: &'a Value, path: &str) -> Option<&'a Value> {
 fn is(value: &Value, wanted: &str) -> bool {
     match value {
         Value::String(text) => text == wanted,
-        Value::Array(items) => items.iter().any(|i| is(i, wanted)) || value.to_string() == wanted,
-        other => other.to_string() == wanted,
+        Value::Array(items) => items.iter().any(|i| is(i, wanted)) || is_json(value, wanted),
+        other => is_json(other, wanted),
     }
+}
+
+fn is_json(value: &Value, wanted: &str) -> bool {
+    serde_json::from_str::<Value>(wanted).is_ok_and(|w| w == *value)
 }
 
 fn holds(value: &Value, part: &str) -> bool {

@@ -7,11 +7,11 @@ pub struct Random(u64);
 impl Random {
     /// From a seed; zero is as good as any.
     pub fn new(seed: u64) -> Self {
-        Self(seed ^ 0x9e37_79b9_7f4a_7c15 | 1)
+        Self((seed ^ 0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -20,7 +20,7 @@ impl Random {
 
     /// A number below `n`; 0 when `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 11).checked_rem(n).unwrap_or(0)
+        (self.number() >> 11).checked_rem(n).unwrap_or(0)
     }
 
     /// True once in `n` times.

@@ -236,7 +236,7 @@ impl Net {
     fn syns(&mut self, count: u64, data: &[u8]) {
         for attempt in 0..count {
             if attempt > 0 {
-                self.clock += 1_000 * MILLI << (attempt - 1).min(6);
+                self.clock += (1_000 * MILLI) << (attempt - 1).min(6);
             }
             let Some(mut packet) = self.packet(Side::Client, Flags::SYN) else { return };
             packet.seq = packet.seq.wrapping_sub(1);
