@@ -155,52 +155,60 @@ fn expand(lines: &[(usize, String)], depth: usize) -> Result<Vec<(usize, String)
             return Err(format!("line {number}: the block does not end"));
         }
         for i in 1..=count {
-            let one: Vec<_> = block.iter().map(|(n, l)| (*n, substitute(l, name, i))).collect();
-            out.extend(expand(&one, depth + 1)?);
+            let one: Result<Vec<_>, String> = block
+                .iter()
+                .map(|(n, l)| {
+                    Ok((*n, substitute(l, name, i).map_err(|e| format!("line {n}: {e}"))?))
+                })
+                .collect();
+            out.extend(expand(&one?, depth + 1)?);
         }
     }
     Ok(out)
 }
 
 /// Replaces `{i}`, `{i+3}`, `{i*2%7+1}`: from left to right, without precedence.
-fn substitute(line: &str, name: char, i: u64) -> String {
+fn substitute(line: &str, name: char, i: u64) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = line;
     while let Some((before, after)) = rest.split_once('{') {
         out.push_str(before);
-        match after
+        rest = after;
+        let formula = after
             .split_once('}')
-            .and_then(|(inside, after)| Some((evaluate(inside, name, i)?, after)))
-        {
-            Some((value, after)) => {
+            .and_then(|(inside, after)| Some((inside.strip_prefix(name)?, after)));
+        match formula {
+            Some((formula, after))
+                if formula.chars().next().is_none_or(|c| "+-*/%".contains(c)) =>
+            {
+                let value = evaluate(formula, i)
+                    .ok_or_else(|| format!("{{{name}{formula}}} has no value"))?;
                 out.push_str(&value.to_string());
                 rest = after;
             }
-            None => {
-                out.push('{');
-                rest = after;
-            }
+            _ => out.push('{'),
         }
     }
     out.push_str(rest);
-    out
+    Ok(out)
 }
 
-fn evaluate(text: &str, name: char, i: u64) -> Option<u64> {
-    let mut rest = text.strip_prefix(name)?;
+fn evaluate(formula: &str, i: u64) -> Option<u64> {
+    let mut rest = formula;
     let mut value = i;
     while let Some(operator) = rest.chars().next() {
-        let digits = rest[1..].bytes().take_while(u8::is_ascii_digit).count();
-        let number: u64 = rest[1..=digits].parse().ok()?;
+        let operand = rest.get(1..)?;
+        let digits = operand.bytes().take_while(u8::is_ascii_digit).count();
+        let number: u64 = operand[..digits].parse().ok()?;
         value = match operator {
-            '+' => value + number,
+            '+' => value.checked_add(number)?,
             '-' => value.checked_sub(number)?,
-            '*' => value * number,
+            '*' => value.checked_mul(number)?,
             '/' => value.checked_div(number)?,
             '%' => value.checked_rem(number)?,
             _ => return None,
         };
-        rest = &rest[1 + digits..];
+        rest = &operand[digits..];
     }
     Some(value)
 }

@@ -87,6 +87,7 @@ struct Next {
     cuts: Vec<usize>,
     order: Vec<usize>,
     whole: bool,
+    fin: bool,
     fragmented: Option<Fragmented>,
     skew: i64,
 }
@@ -285,6 +286,9 @@ impl Net {
             packet.payload = piece.to_vec();
             packet.fragmented = next.fragmented;
             packet.skew = next.skew;
+            if next.fin && number + 1 == count {
+                packet.flags |= Flags::FIN;
+            }
             packets.push(packet);
         }
         let lost = |number: usize| match &next.lost {
@@ -306,7 +310,7 @@ impl Net {
         }
         let Some(conn) = &mut self.conn else { return };
         conn.last_flight[me] = packets;
-        conn.advance(side, bytes.len() as u64);
+        conn.advance(side, bytes.len() as u64 + u64::from(next.fin));
         if early {
             std::mem::swap(&mut conn.received[me], &mut conn.received_before[me]);
         } else {
@@ -389,6 +393,7 @@ impl Net {
                 if word == "cut" { conn.next.cuts = numbers } else { conn.next.order = numbers }
             }
             "super" => conn.next.whole = true,
+            "with-fin" => conn.next.fin = true,
             "frag" => {
                 let size = number(first)? as usize / 8 * 8;
                 let reversed = arguments.ends_with("reversed");
