@@ -256,3 +256,34 @@ fn differing(path: &str, expected: &Value, got: &Value, out: &mut Vec<String>) {
 pub fn exists(name: &str) -> bool {
     Path::new(&home()).join("cases").join(name).join("in.smtp").is_file()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<Value> {
+        normal::lines(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_difference_names_line_and_field() {
+        let session =
+            r#"{"event":{"dataset":"botlike.session"},"smtp":{"close":"quit","helo":"a"}}"#;
+        let other =
+            r#"{"event":{"dataset":"botlike.session"},"smtp":{"close":"timeout","quit":true}}"#;
+        let message = r#"{"event":{"dataset":"botlike.message"}}"#;
+        let report =
+            difference(&lines(&format!("{session}\n")), &lines(&format!("{message}\n{other}\n")));
+        assert_eq!(
+            report,
+            "    line 1: + {\"event\":{\"dataset\":\"botlike.message\"}}\n    \
+             line 2 (botlike.session): smtp.close is \"quit\", got \"timeout\"\n    \
+             line 2 (botlike.session): smtp.helo is \"a\", got nothing\n    \
+             line 2 (botlike.session): smtp.quit is nothing, got true\n"
+        );
+        assert_eq!(difference(&lines(""), &lines("")), "");
+        assert!(
+            difference(&lines(&format!("{message}\n")), &lines("")).starts_with("    line 1: - ")
+        );
+    }
+}

@@ -26,6 +26,26 @@ pub fn read(captures: &[PathBuf], workers: usize) -> (Vec<u8>, Vec<String>) {
     (Vec::new(), Vec::new())
 }
 
+/// The detections that the sensor has, by id.
+pub fn detections() -> Vec<&'static str> {
+    vec![
+        "helo.bare_ip",
+        "helo.literal_mismatch",
+        "helo.literal_private",
+        "helo.unqualified",
+        "helo.localhost",
+        "helo.varies_per_ip",
+        "helo.dynamic_pattern",
+        "session.pregreet",
+        "session.no_quit",
+        "session.hold_open",
+        "session.empty_connect",
+        "fanout.dst_ips",
+        "fanout.syn_fail_ratio",
+        "dialect.ignores_starttls",
+    ]
+}
+
 struct Nobody;
 
 impl Player for Nobody {

@@ -135,6 +135,53 @@ fn frames_decode_to_the_packets_they_were_made_of() {
     }
 }
 
+/// Joined by hand: the pieces of a datagram in the order of their offsets make the datagram.
+#[test]
+fn fragments_join_to_the_packets_they_were_made_of() {
+    let mut joined = 0;
+    for name in names() {
+        let case = Case::load(&name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for variant in [Variant::Plain, Variant::Ipv6, Variant::Qinq] {
+            for packet in case.played.packets.iter().filter(|p| p.fragmented.is_some()) {
+                let whole = Packet { fragmented: None, ..packet.clone() };
+                let whole = variant.frames(&[whole], 0).remove(0).data;
+                let frames = variant.frames(std::slice::from_ref(packet), 0);
+                let (below, header, pieces) = match variant {
+                    Variant::Plain => (14, 20, 20),
+                    Variant::Qinq => (22, 20, 20),
+                    _ => (14, 40, 48),
+                };
+                let mut parts: Vec<(u16, bool, &[u8])> = frames
+                    .iter()
+                    .map(|f| {
+                        let at = if variant == Variant::Ipv6 { below + 42 } else { below + 6 };
+                        let field = u16::from_be_bytes([f.data[at], f.data[at + 1]]);
+                        let (offset, more) = match variant {
+                            Variant::Ipv6 => (field & !7, field & 1 == 1),
+                            _ => ((field & 0x1fff) * 8, field & 0x2000 != 0),
+                        };
+                        (offset, more, &f.data[below + pieces..])
+                    })
+                    .collect();
+                parts.sort_unstable();
+                assert!(
+                    parts.len() > 1
+                        && parts.iter().rev().skip(1).all(|p| p.1)
+                        && !parts[parts.len() - 1].1
+                );
+                let mut datagram = Vec::new();
+                for (offset, _, part) in parts {
+                    assert_eq!(usize::from(offset), datagram.len(), "{name}: {}", variant.name());
+                    datagram.extend_from_slice(part);
+                }
+                assert!(datagram == whole[below + header..], "{name}: {}", variant.name());
+                joined += 1;
+            }
+        }
+    }
+    assert!(joined > 0, "no case has fragments");
+}
+
 #[test]
 fn shuffles_repeat_and_do_shuffle() {
     let mut moved = [0, 0];
