@@ -182,6 +182,53 @@ fn fragments_join_to_the_packets_they_were_made_of() {
     assert!(joined > 0, "no case has fragments");
 }
 
+/// How many packets come after one that acknowledges some of what they carry for the first time.
+fn answered_too_early(packets: &[Packet]) -> usize {
+    let mut highest: BTreeMap<(u32, bool), u32> = BTreeMap::new();
+    let mut acked: BTreeMap<(u32, bool), u32> = BTreeMap::new();
+    let mut count = 0;
+    for packet in packets.iter().filter(|p| !p.fixed && !p.flags.contains(Flags::RST)) {
+        let Some(conn) = packet.conn else { continue };
+        let from = packet.from == Side::Server;
+        if packet.flags.contains(Flags::SYN) {
+            acked.remove(&(conn, from));
+            highest.remove(&(conn, from));
+        }
+        let new =
+            highest.get(&(conn, from)).is_none_or(|h| (packet.end().wrapping_sub(*h) as i32) > 0);
+        if new {
+            highest.insert((conn, from), packet.end());
+            let early = |a: &u32| (a.wrapping_sub(packet.seq) as i32) > 0;
+            count += usize::from(packet.span() > 0 && acked.get(&(conn, from)).is_some_and(early));
+        }
+        if packet.flags.contains(Flags::ACK) {
+            let most = acked.entry((conn, !from)).or_insert(packet.ack);
+            if (packet.ack.wrapping_sub(*most) as i32) > 0 {
+                *most = packet.ack;
+            }
+        }
+    }
+    count
+}
+
+#[test]
+fn nothing_is_answered_before_it_was_said_but_in_crossed() {
+    let mut crossed = 0;
+    for name in names() {
+        let case = Case::load(&name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let packets = &case.played.packets;
+        let plain = answered_too_early(packets);
+        let reordered = answered_too_early(&Variant::Reordered.packets(packets, case.seed()));
+        assert!(
+            reordered <= plain,
+            "{name}: {reordered} packets, {plain} in the plain form (seed {})",
+            case.seed()
+        );
+        crossed += answered_too_early(&Variant::Crossed.packets(packets, case.seed())) - plain;
+    }
+    assert!(crossed > 100, "only {crossed} packets crossed their answer");
+}
+
 #[test]
 fn shuffles_repeat_and_do_shuffle() {
     let mut moved = [0, 0];
