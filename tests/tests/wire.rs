@@ -71,7 +71,10 @@ fn who_speaks_early_acknowledges_less() {
 #[test]
 fn what_is_lost_was_received_all_the_same() {
     check("~gap S 30\nC: A\n", &["C. 0 30 3 +20", "S. 30 3 0 +1"]);
-    check("C: A\n~gap C 120\nS: 1\n", &["C. 0 0 3 +10", "S. 0 123 3 +10", "C. 123 3 0 +1"]);
+    check(
+        "C: A\n~gap C 120\nS: 1\n",
+        &["C. 0 0 3 +10", "S. 0 3 0 +1", "S. 0 123 3 +20", "C. 123 3 0 +1"],
+    );
     check("~lost\nS: 220 hi\nC: A\n", &["C. 0 8 3 +20", "S. 8 3 0 +1"]);
     check("~cut 2 3\n~lost 2\nC> abcdefg\n", &["C. 0 0 2 +10", "C. 5 0 2 +0", "S. 0 7 0 +1"]);
 }
