@@ -27,13 +27,22 @@ impl Kind {
     }
 }
 
-/// Says that a test, or a part of one, does not run, and why. The line is appended to the file that `BOTLIKE_SKIPS` names,
-/// so that whoever runs the tests can count, list or refuse what was skipped.
-pub fn skip(kind: Kind, why: &str) {
-    let line = format!("skipped: {}: {why}\n", kind.name());
+/// Says that a test, or a part of one, does not run, and why.
+pub fn skip(kind: Kind, test: &str, why: &str) {
+    say(&format!("skipped: {}: {test}: {why}\n", kind.name()));
+}
+
+/// Says that a test had what it needs.
+pub fn ran(kind: Kind, test: &str) {
+    say(&format!("ran: {}: {test}\n", kind.name()));
+}
+
+/// Prints a line and appends it to the file that `BOTLIKE_SKIPS` names, so that whoever runs the tests can count, list or
+/// refuse what was skipped.
+fn say(line: &str) {
     print!("{line}");
     if let Some(path) = std::env::var_os("BOTLIKE_SKIPS") {
-        // One write of a short line: appending tests do not tear each other's lines.
+        // One write of a short line: tests that append at the same time do not tear each other's lines.
         let written = std::fs::OpenOptions::new()
             .create(true)
             .append(true)

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use botlike_tests::case::home;
 use botlike_tests::normal;
 use botlike_tests::player;
-use botlike_tests::skip::{Kind, skip};
+use botlike_tests::skip::{Kind, ran, skip};
 
-/// The captures, in order; none where the machine has none.
-fn captures() -> Vec<PathBuf> {
+/// The captures, in order; none where the machine has none. Says so, once for the test that asks.
+fn captures(test: &str) -> Vec<PathBuf> {
     let dir = home().join("../../shared/captures");
     let mut found: Vec<PathBuf> = std::fs::read_dir(&dir)
         .into_iter()
@@ -17,8 +17,9 @@ fn captures() -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng" || e == "cap"))
         .collect();
     found.sort();
-    if found.is_empty() {
-        skip(Kind::Captures, "../shared/captures holds none");
+    match found.is_empty() {
+        true => skip(Kind::Captures, test, "../shared/captures holds none"),
+        false => ran(Kind::Captures, test),
     }
     found
 }
@@ -26,7 +27,7 @@ fn captures() -> Vec<PathBuf> {
 #[test]
 fn every_capture_is_read_to_valid_lines_and_the_same_bytes() {
     let mut wrong = Vec::new();
-    for path in captures() {
+    for path in captures("every_capture_is_read_to_valid_lines_and_the_same_bytes") {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let file = [path];
         let read = |workers| std::panic::catch_unwind(|| player::read(&file, workers));
@@ -63,7 +64,8 @@ fn every_capture_is_read_to_valid_lines_and_the_same_bytes() {
 
 #[test]
 fn several_captures_are_read_as_one_input() {
-    let files: Vec<_> = captures().into_iter().take(12).collect();
+    let files: Vec<_> =
+        captures("several_captures_are_read_as_one_input").into_iter().take(12).collect();
     if files.is_empty() {
         return;
     }
