@@ -82,14 +82,16 @@ pub fn parse(text: &str) -> Result<Script, String> {
             let value = value.trim();
             match key {
                 "variants" => {
-                    let (names, reason) = value
-                        .split_once(" because ")
-                        .ok_or_else(|| at("no reason given".into()))?;
-                    for name in names.split_whitespace() {
-                        let name = name
-                            .strip_prefix('-')
-                            .ok_or_else(|| at(format!("`{name}`: write -{name}")))?;
-                        script.without.push((name.to_owned(), reason.trim().to_owned()));
+                    for part in value.split("; ") {
+                        let (names, reason) = part
+                            .split_once(" because ")
+                            .ok_or_else(|| at("no reason given".into()))?;
+                        for name in names.split_whitespace() {
+                            let name = name
+                                .strip_prefix('-')
+                                .ok_or_else(|| at(format!("`{name}`: write -{name}")))?;
+                            script.without.push((name.to_owned(), reason.trim().to_owned()));
+                        }
                     }
                 }
                 "config" => {
