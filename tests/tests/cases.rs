@@ -1,0 +1,83 @@
+//! Every case, in every variant, against its golden.
+//!
+//! `BOTLIKE_BLESS=1 cargo test -p botlike-tests --test cases` writes the goldens anew, where the assertions hold;
+//! `BOTLIKE_CASE=part` plays only cases whose name contains the part.
+
+use botlike_tests::assertion;
+use botlike_tests::case::{Case, exists, names};
+use botlike_tests::player::{BOUND, detections};
+
+#[test]
+fn every_case_in_every_variant() {
+    let names = names();
+    assert!(!names.is_empty(), "no case was found");
+    let mut failed = Vec::new();
+    for name in &names {
+        let outcome =
+            Case::load(name).map_err(|e| format!("{name}: {e}\n")).and_then(|case| match BOUND {
+                true => case.run(),
+                false => Ok(()),
+            });
+        if let Err(report) = outcome {
+            failed.push(report);
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} of {} cases failed:\n{}",
+        failed.len(),
+        names.len(),
+        failed.join("")
+    );
+}
+
+/// Each detection has a case that fires it and an honest sender that does not, and both say so in their assertions.
+#[test]
+fn every_detection_has_a_case_and_a_near_miss() {
+    let mut missing = Vec::new();
+    let ids = detections();
+    assert!(!ids.is_empty());
+    for id in &ids {
+        for (name, fires) in [((*id).to_owned(), true), (format!("{id}.near_miss"), false)] {
+            if !exists(&name) {
+                missing.push(format!("{name}: no such case"));
+                continue;
+            }
+            let case = Case::load(&name).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let said = case.script.assertions.iter().any(|(_, text)| {
+                let text = text.as_str();
+                match fires {
+                    true => {
+                        !text.starts_with("no ") && text.contains(&format!("finding rule.id={id} "))
+                    }
+                    false => text == "no finding" || text == format!("no finding rule.id={id}"),
+                }
+            });
+            if !said {
+                missing.push(format!("{name}: no assertion says whether {id} is found"));
+            }
+        }
+    }
+    // A case named after a detection that is not in the list tests nothing.
+    for name in names() {
+        let named: Vec<&str> = name.split('.').take(2).collect();
+        if named.len() == 2 && !ids.contains(&named.join(".").as_str()) {
+            missing.push(format!("{name}: no detection is called {}", named.join(".")));
+        }
+    }
+    assert!(missing.is_empty(), "\n{}", missing.join("\n"));
+}
+
+/// Every assertion can be read, whether a sensor is bound or not.
+#[test]
+fn every_assertion_is_understood() {
+    for name in names() {
+        let case = Case::load(&name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(!case.script.assertions.is_empty(), "{name}: asserts nothing");
+        for (line, text) in &case.script.assertions {
+            if let Err(error) = assertion::parse(text) {
+                panic!("{name}: line {line}: {error}");
+            }
+        }
+    }
+}
