@@ -11,6 +11,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use botlike_tests::mta::attempts::attempts;
 use botlike_tests::mta::ledger::{self, Record};
 use botlike_tests::mta::plan::{self, Mta, Scene};
 use botlike_tests::mta::{Outcome, Refusal, run, skip};
@@ -49,8 +50,13 @@ fn examine(scene: Scene, allowed: &BTreeSet<&str>, least: Least) {
         Err(Refusal::Failed(why)) => panic!("the laboratory failed: {why}"),
     };
     let truth = Truth::read(&outcome);
-    for mta in Mta::ALL {
-        truth.is_rich(mta, least);
+    for (mta, capture) in &outcome.captures {
+        truth.is_rich(*mta, least);
+        let tried = attempts(capture, mta.address()).expect("a capture of the laboratory");
+        for exchanger in (0..plan::DOMAINS).map(plan::exchanger).chain([plan::DEAD, plan::REFUSING])
+        {
+            assert!(tried.contains_key(&exchanger), "{} never called {exchanger}", mta.name());
+        }
         assert_eq!(
             outcome.count(&format!("dropped.{}", mta.name())),
             0,

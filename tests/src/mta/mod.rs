@@ -12,6 +12,7 @@
 //! internet ([`world`]): router, name server, receivers, senders; it starts each server in namespaces of its own
 //! ([`servers`]) and `tcpdump` beside it.
 
+pub mod attempts;
 pub mod dns;
 pub mod ledger;
 pub mod letters;

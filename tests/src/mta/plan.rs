@@ -126,8 +126,8 @@ impl Scene {
     /// Seconds after which the laboratory ends itself, whatever happens.
     pub const fn limit_seconds(self) -> u64 {
         match self {
-            Self::Configured => 170,
-            Self::Unconfigured => 100,
+            Self::Configured => 300,
+            Self::Unconfigured => 200,
         }
     }
 }
