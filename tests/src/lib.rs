@@ -1,4 +1,3 @@
 //! Golden cases, contracts and the laboratory of botlike.
 
-#[cfg(target_os = "linux")]
 pub mod mta;
