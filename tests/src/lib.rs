@@ -7,6 +7,7 @@
 pub mod assertion;
 pub mod case;
 pub mod frame;
+pub mod mta;
 pub mod normal;
 pub mod packet;
 pub mod pcap;
