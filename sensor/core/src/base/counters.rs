@@ -71,6 +71,8 @@ counters! {
     lines_cut;
     /// Commands dropped from the queue of pending ones because it was full.
     pending_overflow;
+    /// Transactions that were closed unanswered because too many waited for their answer.
+    transactions_early;
     /// Replies that answer no command that was seen.
     replies_unmatched;
     /// Commands that are not known or malformed.

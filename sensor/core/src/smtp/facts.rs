@@ -208,6 +208,19 @@ pub struct Session {
     pub stack: u32,
 }
 
+impl Session {
+    /// Begins another session and keeps the memory.
+    pub fn reset(&mut self, flow: Flow) {
+        let [mut helo, mut mechanism, mut first_bytes] =
+            [&mut self.helo, &mut self.auth.mechanism, &mut self.first_bytes].map(core::mem::take);
+        helo.clear();
+        mechanism.clear();
+        first_bytes.clear();
+        let auth = Auth { mechanism, ..Auth::default() };
+        *self = Self { flow, helo, auth, first_bytes, ..Self::default() };
+    }
+}
+
 /// What became of a transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
@@ -269,4 +282,38 @@ pub struct Message {
     pub received_count: u32,
     /// Which of the fields above occurred (an empty one did, too), by their bytes: F(rom) T(o) S(ubject) D(ate) M(essage-ID).
     pub fields_seen: Vec<u8>,
+}
+
+impl Message {
+    /// Begins another message and keeps the memory.
+    pub fn reset(&mut self) {
+        let mut old = core::mem::take(self);
+        for text in [
+            &mut old.mail_from,
+            &mut old.mail_parameters,
+            &mut old.from,
+            &mut old.from_address,
+            &mut old.to,
+            &mut old.subject,
+            &mut old.date,
+            &mut old.message_id,
+        ] {
+            text.clear();
+        }
+        old.rcpt_to.clear();
+        old.fields_seen.clear();
+        *self = Self {
+            mail_from: old.mail_from,
+            mail_parameters: old.mail_parameters,
+            rcpt_to: old.rcpt_to,
+            from: old.from,
+            from_address: old.from_address,
+            to: old.to,
+            subject: old.subject,
+            date: old.date,
+            message_id: old.message_id,
+            fields_seen: old.fields_seen,
+            ..Self::default()
+        };
+    }
 }

@@ -1,0 +1,289 @@
+//! The content of DATA: dot-stuffing undone, its end found (RFC 5321 sections 4.1.1.4 and 4.5.2).
+//!
+//! Content passes by reference, in slices between stuffed dots. The end is CRLF.CRLF and nothing else; a dot alone between
+//! ends of lines of which one is not CRLF is remembered as a *loose end*, for there are servers that take it for the end,
+//! and their answer tells.
+
+use memchr::memmem::Finder;
+
+/// Where a line ended the content for a server that is not strict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LooseEnd {
+    /// Bytes of content before it.
+    pub(super) size: u64,
+    /// Bytes that had been read when it was over.
+    read: u64,
+}
+
+/// What the bytes just before the next one were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Before {
+    /// The end of a line, CRLF, or the beginning of the content.
+    #[default]
+    Line,
+    /// The end of a line and a dot that was held back.
+    LineDot,
+    /// The end of a line, and a dot and a CR that were held back.
+    LineDotCr,
+    /// A bare LF, or a gap: perhaps the end of a line.
+    Loose,
+    /// The same and a dot.
+    LooseDot,
+    /// The same, a dot and a CR.
+    LooseDotCr,
+    /// CR.
+    Cr,
+    /// Any other byte.
+    Other,
+}
+
+/// Reads the content of one DATA command.
+#[derive(Debug)]
+pub(super) struct Body {
+    before: Before,
+    read: u64,
+    size: u64,
+    loose: Option<LooseEnd>,
+    line_dot: Finder<'static>,
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self { before: Before::Line, read: 0, size: 0, loose: None, line_dot: Finder::new(b"\n.") }
+    }
+}
+
+impl Body {
+    /// Begins another content.
+    pub(super) fn start(&mut self) {
+        self.before = Before::Line;
+        self.read = 0;
+        self.size = 0;
+        self.loose = None;
+    }
+
+    /// Bytes of content so far: stuffed dots and the final dot line not counted, missing ones counted.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The first loose end, if nothing was read behind it.
+    pub(super) fn loose_end(&self) -> Option<LooseEnd> {
+        self.loose.filter(|end| end.read == self.read)
+    }
+
+    /// This many bytes are missing.
+    pub(super) fn gap(&mut self, len: u64) {
+        self.read = self.read.saturating_add(len);
+        self.size = self.size.saturating_add(len);
+        self.before = Before::Loose;
+    }
+
+    /// Reads `bytes` and hands the content in them to `out`. Some: the content ended behind so many of them.
+    pub(super) fn feed(&mut self, bytes: &[u8], mut out: impl FnMut(&[u8])) -> Option<usize> {
+        // `from` is the first byte not yet handed out, `at` the next to be read.
+        let mut from = 0usize;
+        let mut at = 0usize;
+        let mut size = self.size;
+        let mut emit = |slice: &[u8]| {
+            if !slice.is_empty() {
+                size = size.saturating_add(slice.len() as u64);
+                out(slice);
+            }
+            size
+        };
+        while let Some(&byte) = bytes.get(at) {
+            if matches!(self.before, Before::Other | Before::Cr) {
+                // Inside a line nothing matters but the next line that begins with a dot.
+                let rest = bytes.get(at..).unwrap_or_default();
+                match self.line_dot.find(rest) {
+                    Some(i) => {
+                        let cr = match i.checked_sub(1) {
+                            Some(i) => rest.get(i) == Some(&b'\r'),
+                            None => self.before == Before::Cr,
+                        };
+                        self.before = if cr { Before::Line } else { Before::Loose };
+                        at += i + 1;
+                    }
+                    None => {
+                        self.before = match rest {
+                            [.., b'\r', b'\n'] => Before::Line,
+                            [b'\n'] if self.before == Before::Cr => Before::Line,
+                            [.., b'\n'] => Before::Loose,
+                            [.., b'\r'] => Before::Cr,
+                            _ => Before::Other,
+                        };
+                        at = bytes.len();
+                    }
+                }
+                continue;
+            }
+            let plain = match byte {
+                b'\r' => Before::Cr,
+                b'\n' => Before::Loose,
+                _ => Before::Other,
+            };
+            let read = self.read.saturating_add(at as u64).saturating_add(1);
+            self.before = match (self.before, byte) {
+                (Before::Line, b'.') => {
+                    emit(bytes.get(from..at).unwrap_or_default());
+                    from = at + 1;
+                    Before::LineDot
+                }
+                (Before::LineDot, b'\r') => {
+                    from = at + 1;
+                    Before::LineDotCr
+                }
+                (Before::LineDotCr, b'\n') => {
+                    self.read = read;
+                    self.size = emit(&[]);
+                    return Some(at + 1);
+                }
+                (Before::LineDotCr, _) => {
+                    emit(b"\r");
+                    from = at;
+                    plain
+                }
+                (Before::LineDot, b'\n') => {
+                    let size = emit(&[]);
+                    self.loose.get_or_insert(LooseEnd { size, read });
+                    Before::Loose
+                }
+                (Before::Loose, b'.') => Before::LooseDot,
+                (Before::LooseDot, b'\r') => Before::LooseDotCr,
+                (Before::LooseDot | Before::LooseDotCr, b'\n') => {
+                    let whole = emit(bytes.get(from..=at).unwrap_or_default());
+                    from = at + 1;
+                    let dot_line = if self.before == Before::LooseDot { 2 } else { 3 };
+                    self.loose
+                        .get_or_insert(LooseEnd { size: whole.saturating_sub(dot_line), read });
+                    if self.before == Before::LooseDot { Before::Loose } else { Before::Line }
+                }
+                (_, _) => plain,
+            };
+            at += 1;
+        }
+        self.size = emit(bytes.get(from..).unwrap_or_default());
+        self.read = self.read.saturating_add(bytes.len() as u64);
+        None
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// What a reader that looks at the whole content at once makes of it: the content and where it ended.
+    fn reference(input: &[u8]) -> (Vec<u8>, Option<usize>) {
+        let mut out = Vec::new();
+        let mut at = 0;
+        let mut line_start = true;
+        while at < input.len() {
+            if line_start && input[at..].starts_with(b".\r\n") {
+                return (out, Some(at + 3));
+            }
+            if line_start && input[at] == b'.' {
+                at += 1;
+                line_start = false;
+                continue;
+            }
+            out.push(input[at]);
+            at += 1;
+            line_start = input[..at].ends_with(b"\r\n");
+        }
+        (out, None)
+    }
+
+    fn run(input: &[u8], mut next_cut: impl FnMut() -> usize) -> (Vec<u8>, Option<usize>, u64) {
+        let mut body = Body::default();
+        let mut out = Vec::new();
+        let mut at = 0;
+        while at < input.len() {
+            let end = (at + next_cut().max(1)).min(input.len());
+            if let Some(n) = body.feed(&input[at..end], |s| out.extend_from_slice(s)) {
+                return (out, Some(at + n), body.size());
+            }
+            at = end;
+        }
+        (out, None, body.size())
+    }
+
+    #[test]
+    fn the_end_and_the_dots() {
+        for (input, content, end) in [
+            (&b".\r\n"[..], &b""[..], Some(3)),
+            (b"a\r\n.\r\nQUIT\r\n", b"a\r\n", Some(6)),
+            (b"..\r\n.\r\n", b".\r\n", Some(7)),
+            (b".a\r\n..b\r\n.\r\n", b"a\r\n.b\r\n", Some(12)),
+            (b"a\n.\r\nb\r\n.\r\n", b"a\n.\r\nb\r\n", Some(11)),
+            (b"a\r\n.\nb\r\n.\r\n", b"a\r\n\nb\r\n", Some(11)),
+            (b"a.\r\n.\r\n", b"a.\r\n", Some(7)),
+            (b"a\r\n.\rb\r\n.\r\n", b"a\r\n\rb\r\n", Some(11)),
+            (b"a\r\n.\r\r\n.\r\n", b"a\r\n\r\r\n", Some(10)),
+        ] {
+            let text = core::str::from_utf8(input).unwrap();
+            for step in 1..=input.len() {
+                let (out, at, size) = run(input, || step);
+                assert_eq!((out.as_slice(), at), (content, end), "{text:?} step {step}");
+                assert_eq!(size, content.len() as u64, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_cut_equals_the_reference() {
+        let mut seed = 0x5eed_u64;
+        let mut random = move || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed
+        };
+        for round in 0..20_000 {
+            let input: Vec<u8> =
+                (0..random() % 40).map(|_| b"a\r\n.\r\n..\n"[(random() % 9) as usize]).collect();
+            let (content, end) = reference(&input);
+            let (out, at, size) = run(&input, || (random() % 9) as usize);
+            // What may still turn out to be the end is held back.
+            let held = if at.is_none() && content.len() > out.len() {
+                content.len() - out.len()
+            } else {
+                0
+            };
+            assert!(held <= 1, "round {round} {input:?}");
+            assert_eq!(
+                (&out[..], at),
+                (&content[..content.len() - held], end),
+                "round {round} {input:?}"
+            );
+            assert_eq!(size, out.len() as u64);
+        }
+    }
+
+    #[test]
+    fn loose_ends() {
+        for (input, size) in [
+            (&b"a\n.\n"[..], Some(2)),
+            (b"a\n.\r\n", Some(2)),
+            (b"a\r\n.\n", Some(3)),
+            (b"a\n.\nb", None),
+            (b"a.\n", None),
+        ] {
+            for step in 1..=input.len() {
+                let mut body = Body::default();
+                for piece in input.chunks(step) {
+                    assert_eq!(body.feed(piece, |_| ()), None);
+                }
+                assert_eq!(body.loose_end().map(|e| e.size), size, "{input:?} step {step}");
+            }
+        }
+        let mut body = Body::default();
+        body.gap(10);
+        assert_eq!(body.feed(b".\r\n", |_| ()), None);
+        assert_eq!(body.loose_end().map(|e| e.size), Some(10));
+        assert_eq!(body.size(), 13);
+    }
+}
