@@ -20,19 +20,7 @@ pub use facts::{
 };
 
 use crate::base::Stamp;
-
-/// Where a piece of stream lies: everything the dialogue may know of TCP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Stamp of the packet.
-    pub at: Stamp,
-    /// Offset of the first byte in its side's stream, missing parts counted; 0 is the first byte after the SYN, or the
-    /// first that was seen of a connection joined in the middle.
-    pub offset: u64,
-    /// How many bytes of the *other* side's stream the sender had received when it sent this (its acknowledgement number
-    /// as an offset there). `None` where the other side's numbering is not known.
-    pub acked: Option<u64>,
-}
+pub use crate::stream::Place;
 
 /// A piece of a message's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

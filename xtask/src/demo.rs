@@ -1,0 +1,157 @@
+//! `cargo xtask demo`: a capture that the project makes itself, what the program says of it, and that in short.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::net::IpAddr;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::{run, setup};
+
+pub(crate) fn main() -> Result<ExitCode> {
+    setup::build_libraries()?;
+    let folder = run::target().join("demo");
+    std::fs::create_dir_all(&folder)?;
+    let capture = folder.join("demo.pcap");
+    eprintln!("demo: building botlike and making a capture (a few minutes the first time)");
+    let program = run::release_botlike()?;
+    let bin =
+        ["run", "--quiet", "--package", "botlike-tests", "--bin", "botlike-demo-capture", "--"];
+    run::run(run::cargo().args(bin).arg(&capture))?;
+
+    let read = |format: &str, name: &str| -> Result<String> {
+        let path = folder.join(name);
+        let mut command = Command::new(&program);
+        command.arg("read").arg(&capture).args(["--format", format]);
+        command.stdout(
+            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?,
+        );
+        run::run(&mut command)?;
+        Ok(std::fs::read_to_string(path)?)
+    };
+    read("pretty", "lines.txt")?;
+    let summary = Summary::of(&read("json", "lines.jsonl")?)?;
+
+    print!("{}", summary.text());
+    let show = |name: &str| folder.join(name).display().to_string();
+    println!("\nThe capture: {}", show("demo.pcap"));
+    println!("Every line:  {} (to read), {} (JSON)", show("lines.txt"), show("lines.jsonl"));
+    println!("Your own:    {} read FILE.pcap", program.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A host that said something, and what was found of it.
+#[derive(Default)]
+struct Host {
+    sessions: usize,
+    messages: usize,
+    helos: BTreeSet<String>,
+    /// Per rule: the worst severity as a number and in words, the rule's name, the last line in words.
+    findings: BTreeMap<String, (i64, String, String)>,
+}
+
+#[derive(Default)]
+struct Summary {
+    hosts: BTreeMap<IpAddr, Host>,
+}
+
+impl Summary {
+    fn of(lines: &str) -> Result<Self> {
+        let mut summary = Self::default();
+        for line in lines.lines() {
+            let line: Value = serde_json::from_str(line).context("a line is not JSON")?;
+            let text = |path: &str| line.pointer(path).and_then(Value::as_str);
+            let Some(ip) = text("/source/ip").and_then(|ip| ip.parse().ok()) else { continue };
+            let host = summary.hosts.entry(ip).or_default();
+            match text("/event/dataset") {
+                Some("botlike.session") => {
+                    host.sessions += 1;
+                    host.helos.extend(text("/smtp/helo").map(str::to_owned));
+                }
+                Some("botlike.message") => host.messages += 1,
+                Some("botlike.finding") => {
+                    let severity =
+                        line.pointer("/event/severity").and_then(Value::as_i64).unwrap_or(0);
+                    let found = host
+                        .findings
+                        .entry(text("/rule/id").unwrap_or("?").to_owned())
+                        .or_default();
+                    if severity >= found.0 {
+                        let words = text("/message").or_else(|| text("/rule/name")).unwrap_or("");
+                        let level = text("/botlike/finding/severity").unwrap_or("?");
+                        *found = (severity, level.to_owned(), words.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(summary)
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let (found, clean): (Vec<_>, Vec<_>) =
+            self.hosts.iter().partition(|(_, host)| !host.findings.is_empty());
+        text.push_str(&format!(
+            "\n{} of {} sending hosts were found for something:\n",
+            found.len(),
+            self.hosts.len()
+        ));
+        for (ip, host) in found {
+            text.push_str(&format!("\n  {ip}  {}\n", host.traffic()));
+            let mut findings: Vec<_> = host.findings.iter().collect();
+            findings.sort_by_key(|(_, found)| -found.0);
+            for (rule, (_, severity, words)) in findings {
+                text.push_str(&format!("    {severity:<8} {rule:<26} {words}\n"));
+            }
+        }
+        text.push_str("\nLeft alone:\n");
+        for (ip, host) in clean {
+            text.push_str(&format!("  {ip}  {}\n", host.traffic()));
+        }
+        text
+    }
+}
+
+impl Host {
+    fn traffic(&self) -> String {
+        let count = |number, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        let mut helos: Vec<_> = self.helos.iter().take(3).map(String::as_str).collect();
+        if self.helos.len() > 3 {
+            helos.push("…");
+        }
+        let said = if helos.is_empty() {
+            "no HELO".to_owned()
+        } else {
+            format!("HELO {}", helos.join(", "))
+        };
+        format!("{}, {}, {said}", count(self.sessions, "session"), count(self.messages, "message"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_found_and_who_was_not() {
+        let lines = r#"{"event":{"dataset":"botlike.session"},"source":{"ip":"192.0.2.1"},"smtp":{"helo":"pc"}}
+{"event":{"dataset":"botlike.session"},"source":{"ip":"192.0.2.2"},"smtp":{"helo":"mx.example.org"}}
+{"event":{"dataset":"botlike.finding","severity":25},"source":{"ip":"192.0.2.1"},"rule":{"id":"helo.unqualified"},"message":"said pc","botlike":{"finding":{"severity":"low"}}}
+"#;
+        let text = Summary::of(lines).unwrap().text();
+        let (found, alone) = text.split_once("Left alone").unwrap();
+        assert!(
+            found.contains("1 of 2") && found.contains("192.0.2.1") && found.contains("said pc"),
+            "{text}"
+        );
+        assert!(
+            alone.contains("192.0.2.2")
+                && alone.contains("mx.example.org")
+                && !alone.contains("192.0.2.1 "),
+            "{text}"
+        );
+    }
+}

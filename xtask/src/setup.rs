@@ -1,0 +1,61 @@
+//! What building the program needs besides Rust: a C compiler and libpcap's development files.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+use crate::run;
+
+/// Makes sure that the program can be built: installs what is missing with apt where that is possible (root, Debian's
+/// kind of machine), otherwise names the one line that does it.
+pub(crate) fn build_libraries() -> Result<()> {
+    let mut missing = Vec::new();
+    if !links(&[]) {
+        missing.extend(["gcc", "libc6-dev"]);
+    }
+    if !links(&["-lpcap"]) {
+        missing.push("libpcap-dev");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    if !run::is_root() || run::which("apt-get").is_none() {
+        bail!(
+            "building botlike needs {packages}; this installs it:\n  sudo apt-get install -y {packages}"
+        );
+    }
+    eprintln!("xtask: installing {packages} (needed to build botlike) with apt-get");
+    let apt = |args: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(["-q", "-o", "DPkg::Lock::Timeout=300"]).args(args);
+        run::run(&mut command)
+    };
+    // An update that fails (one of several sources is away, another apt-get runs) need not matter: the install tells.
+    let updated = apt(&["update"]);
+    let mut install = vec!["install", "-y", "--no-install-recommends"];
+    install.extend(&missing);
+    match (apt(&install), updated) {
+        (Ok(()), _) => Ok(()),
+        (Err(error), Ok(())) => Err(error),
+        (Err(error), Err(update)) => bail!("{error:#} (and before it {update:#})"),
+    }
+}
+
+/// Whether `cc` links an empty program with these arguments.
+fn links(args: &[&str]) -> bool {
+    let mut cc = Command::new("cc");
+    cc.args(["-x", "c", "-", "-o", "/dev/null"]).args(args);
+    let Ok(mut child) =
+        cc.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    else {
+        return false;
+    };
+    let written = child
+        .stdin
+        .take()
+        .is_some_and(|mut pipe| pipe.write_all(b"int main(void){return 0;}\n").is_ok());
+    child.wait().is_ok_and(|status| written && status.success())
+}
