@@ -5,6 +5,12 @@ use std::io::Write;
 use super::made::*;
 use super::*;
 
+/// Captures may be read by a thread of their own.
+const _: fn() = || {
+    fn may_move<T: Send>() {}
+    may_move::<Captures>();
+};
+
 #[test]
 fn a_pipe_is_read_as_it_comes() {
     let made = small_pcap(0xa1b2_c3d4, false);
