@@ -18,9 +18,7 @@ use super::error::Fault;
 /// time in `read`: 45 at 32 KiB, 38 at 128 KiB, 35 at 256 KiB, 30 at 512 KiB, 24 at 1 MiB. More than half a second-level
 /// cache (1 MiB there) would push out the tables of the stages that follow.
 pub(super) const BUFFER: usize = 512 << 10;
-/// The same when many files are merged, so that their number does not multiply into memory.
-pub(super) const BUFFER_OF_MANY: usize = 64 << 10;
-/// Bytes of compressed data read at a time.
+/// Bytes of compressed data read at a time, at most.
 const PACKED_BUFFER: usize = 64 << 10;
 /// Layers of compression that are looked through.
 const MAX_LAYERS: usize = 2;
@@ -144,6 +142,7 @@ pub(super) struct Buffer {
 impl Buffer {
     /// Finds out about compression; blocks until four bytes were read.
     pub(super) fn new(raw: Raw, size: usize) -> Result<Self, Fault> {
+        let packed_size = size.min(PACKED_BUFFER);
         let mut stream = Stream::Raw(raw);
         let mut packing = None;
         for layer in 0..=MAX_LAYERS {
@@ -159,7 +158,7 @@ impl Buffer {
                 }
                 Some("zstd") if layer < MAX_LAYERS => {
                     packing = Some("zstd");
-                    let packed = BufReader::with_capacity(PACKED_BUFFER, peeked);
+                    let packed = BufReader::with_capacity(packed_size, peeked);
                     let mut decoder =
                         zstd::stream::read::Decoder::with_buffer(packed).map_err(Fault::Unpack)?;
                     decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(Fault::Unpack)?;

@@ -6,7 +6,7 @@
 //! came in. It refuses: to guess where the next record is after a fault; to look at what is in a frame.
 //!
 //! The walk over records is our own, not `pcap-parser`'s (which is the oracle of the tests). Measured on 800 000 records,
-//! 488 MB, warm, nanoseconds a record beyond `read` itself: pcap 11 here, 27 there; pcapng 12 here, 40 there. It builds a
+//! 488 MB, warm, nanoseconds a record beyond `read` itself: pcap 11 here, 24 there; pcapng 14 here, 45 there. It builds a
 //! value for every block and checks all options; most packets need six numbers.
 
 mod error;
@@ -30,8 +30,16 @@ pub use self::error::{Fault, SourceError};
 pub use self::write::PcapWriter;
 
 use self::filter::Filter;
-use self::input::{BUFFER, BUFFER_OF_MANY, Raw};
+use self::input::{BUFFER, Raw};
 use self::reader::{Reader, Shared};
+
+/// Bytes of the buffer of each capture when several are merged.
+const BUFFER_OF_SEVERAL: usize = 128 << 10;
+/// The same while only a capture's first time is looked for.
+const BUFFER_OF_GLANCE: usize = 4 << 10;
+/// Of more captures than this only those are held open whose time has come, so that a day of captures of a minute each
+/// needs neither 1440 descriptors nor as many buffers.
+const MAX_OPEN: usize = 64;
 
 /// A frame as it lies in a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,16 +77,24 @@ pub struct Progress {
 /// Of several, the frame with the smallest stamp among their next ones comes first, at equal stamps that of the file named
 /// first. Order within a capture is kept, also where its time goes backwards.
 pub struct Captures {
-    /// `None`: ended.
-    readers: Vec<Option<Reader>>,
-    /// The next frame of each reader, where there are several; the top one was delivered last, if any was.
+    slots: Vec<Slot>,
+    /// The time of the next frame of each capture, where there are several; the frame of the top one was delivered last,
+    /// if any was.
     order: BinaryHeap<Reverse<(Stamp, usize)>>,
     started: bool,
     shared: Shared,
     errors: Vec<SourceError>,
-    /// What ended readers had read.
+    /// What ended captures had read.
     read: u64,
     total: Option<u64>,
+}
+
+/// A capture among others.
+enum Slot {
+    Open(Box<Reader>),
+    /// Closed until its time comes, which is that of its first frame.
+    Waiting(PathBuf, Stamp),
+    Ended,
 }
 
 impl Captures {
@@ -119,7 +135,7 @@ impl Captures {
         options: &Options,
     ) -> (Self, Vec<SourceError>) {
         let mut captures = Self {
-            readers: Vec::new(),
+            slots: Vec::new(),
             order: BinaryHeap::new(),
             started: false,
             shared: Shared::default(),
@@ -136,23 +152,29 @@ impl Captures {
                 );
             }
         }
-        let size = if inputs.len() == 1 { BUFFER } else { BUFFER_OF_MANY };
+        let size = if inputs.len() == 1 { BUFFER } else { BUFFER_OF_SEVERAL };
+        let many = inputs.len() > MAX_OPEN;
         let mut errors = Vec::new();
         for (path, raw) in inputs {
-            let reader = match raw {
-                Ok(raw) => Reader::open(path, raw, size, &mut captures.shared),
+            let total = raw.as_ref().map_or(None, |raw| raw.total);
+            let slot = match raw {
                 Err(error) => Err(SourceError::new(path, 0, None, Fault::Open(error))),
+                Ok(raw) if many && total.is_some() && path != Path::new("-") => glance(path, raw),
+                Ok(raw) => Reader::open(path, raw, size, &mut captures.shared)
+                    .map(|reader| Slot::Open(Box::new(reader))),
             };
-            match reader {
-                Ok(reader) => {
-                    captures.total = captures
-                        .total
-                        .zip(reader.raw().total)
-                        .map(|(sum, total)| sum.saturating_add(total));
-                    captures.readers.push(Some(reader));
+            match slot {
+                Ok(slot) => {
+                    captures.total =
+                        captures.total.zip(total).map(|(sum, total)| sum.saturating_add(total));
+                    captures.slots.push(slot);
                 }
                 Err(error) => errors.push(error),
             }
+        }
+        if captures.slots.len() == 1 {
+            // Nothing to wait for.
+            captures.wake(0);
         }
         (captures, errors)
     }
@@ -164,13 +186,14 @@ impl Captures {
     )]
     #[inline]
     pub fn next(&mut self) -> Option<Frame<'_>> {
-        let index = if self.readers.len() == 1 {
-            self.advance(0)?;
-            0
-        } else {
-            self.merge()?
-        };
-        self.readers.get(index)?.as_ref().map(Reader::frame)
+        let index = match self.slots.len() {
+            1 => self.advance(0).map(|_| 0),
+            _ => self.merge(),
+        }?;
+        match self.slots.get(index)? {
+            Slot::Open(reader) => Some(reader.frame()),
+            Slot::Waiting(..) | Slot::Ended => None,
+        }
     }
 
     /// Faults met since the last call, at most one for each capture.
@@ -186,19 +209,19 @@ impl Captures {
     /// Whether [`next`](Self::next) will return a frame without reading, and so without waiting.
     pub fn buffered(&self) -> bool {
         let last = match self.order.peek() {
-            _ if self.readers.len() == 1 => 0,
+            _ if self.slots.len() == 1 => 0,
             Some(Reverse((_, index))) if self.started => *index,
             _ => return false,
         };
-        self.readers
-            .get(last)
-            .and_then(Option::as_ref)
-            .is_some_and(|reader| reader.buffered(&self.shared))
+        matches!(self.slots.get(last), Some(Slot::Open(reader)) if reader.buffered(&self.shared))
     }
 
     /// How far reading is.
     pub fn progress(&self) -> Progress {
-        let open = self.readers.iter().flatten().map(|reader| reader.raw().read);
+        let open = self.slots.iter().map(|slot| match slot {
+            Slot::Open(reader) => reader.raw().read,
+            Slot::Waiting(..) | Slot::Ended => 0,
+        });
         Progress { read: open.fold(self.read, u64::saturating_add), total: self.total }
     }
 
@@ -207,12 +230,12 @@ impl Captures {
         self.shared.name(iface)
     }
 
-    /// Takes the reader to its next frame and gives the frame's time; `None` when it has ended.
+    /// Takes a capture to its next frame and gives the frame's time; `None` when it has ended.
     #[inline]
     fn advance(&mut self, index: usize) -> Option<Stamp> {
-        let slot = self.readers.get_mut(index)?;
-        match slot.as_mut()?.advance(&mut self.shared) {
-            Ok(true) => slot.as_ref().map(Reader::at),
+        let Some(Slot::Open(reader)) = self.slots.get_mut(index) else { return None };
+        match reader.advance(&mut self.shared) {
+            Ok(true) => Some(reader.at()),
             Ok(false) => self.end(index, None),
             Err(error) => self.end(index, Some(error)),
         }
@@ -221,39 +244,77 @@ impl Captures {
     #[cold]
     fn end(&mut self, index: usize, error: Option<SourceError>) -> Option<Stamp> {
         self.errors.extend(error);
-        if let Some(reader) = self.readers.get_mut(index).and_then(Option::take) {
+        if let Some(slot) = self.slots.get_mut(index)
+            && let Slot::Open(reader) = std::mem::replace(slot, Slot::Ended)
+        {
             self.read = self.read.saturating_add(reader.raw().read);
         }
         None
     }
 
-    /// The reader whose frame comes next.
+    /// The capture whose frame comes next.
     fn merge(&mut self) -> Option<usize> {
-        if self.started {
-            let Reverse((_, last)) = *self.order.peek()?;
-            let next = self.advance(last);
-            let top = self.order.peek_mut()?;
-            match next {
-                Some(at) => replace(top, at, last),
-                None => {
-                    PeekMut::pop(top);
-                }
+        if !self.started {
+            self.started = true;
+            for index in 0..self.slots.len() {
+                let at = match self.slots.get(index) {
+                    Some(Slot::Waiting(_, at)) => Some(*at),
+                    _ => self.advance(index),
+                };
+                self.order.extend(at.map(|at| Reverse((at, index))));
             }
         } else {
-            self.started = true;
-            for index in 0..self.readers.len() {
-                if let Some(at) = self.advance(index) {
-                    self.order.push(Reverse((at, index)));
-                }
+            self.advance_top()?;
+        }
+        loop {
+            let Reverse((_, index)) = *self.order.peek()?;
+            if !matches!(self.slots.get(index), Some(Slot::Waiting(..))) {
+                return Some(index);
+            }
+            self.wake(index);
+            self.advance_top()?;
+        }
+    }
+
+    /// Takes the top capture to its next frame and puts it where it belongs then.
+    fn advance_top(&mut self) -> Option<()> {
+        let Reverse((_, index)) = *self.order.peek()?;
+        let next = self.advance(index);
+        let mut top = self.order.peek_mut()?;
+        match next {
+            Some(at) => *top = Reverse((at, index)),
+            None => {
+                PeekMut::pop(top);
             }
         }
-        self.order.peek().map(|Reverse((_, index))| *index)
+        Some(())
+    }
+
+    /// Opens a capture that waits.
+    #[cold]
+    fn wake(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Slot::Waiting(path, _) = slot else { return };
+        let reader = match Raw::open(path) {
+            Ok(raw) => Reader::open(path, raw, BUFFER_OF_SEVERAL, &mut self.shared),
+            Err(error) => Err(SourceError::new(path, 0, None, Fault::Open(error))),
+        };
+        *slot = match reader {
+            Ok(reader) => Slot::Open(Box::new(reader)),
+            Err(error) => {
+                self.errors.push(error);
+                Slot::Ended
+            }
+        };
     }
 }
 
-/// Puts the reader's next frame where its last one was; the heap orders itself when `top` is dropped.
-fn replace(mut top: PeekMut<'_, Reverse<(Stamp, usize)>>, at: Stamp, index: usize) {
-    *top = Reverse((at, index));
+/// The time of a capture's first frame; what is wrong there is told when it is read.
+fn glance(path: &Path, raw: Raw) -> Result<Slot, SourceError> {
+    let mut shared = Shared::default();
+    let mut reader = Reader::open(path, raw, BUFFER_OF_GLANCE, &mut shared)?;
+    let found = matches!(reader.advance(&mut shared), Ok(true));
+    Ok(Slot::Waiting(path.to_owned(), if found { reader.at() } else { Stamp::ZERO }))
 }
 
 #[cfg(test)]

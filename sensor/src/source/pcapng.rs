@@ -15,7 +15,7 @@ use super::reader::{Parsed, Record, Shared};
 /// Longest block that is held at once: a packet of [`MAX_FRAME`] bytes with its options, or a description. A longer one
 /// of these is corruption.
 pub(super) const MAX_BLOCK: u32 = 1 << 20;
-/// Interfaces of a section, and different ones in a file.
+/// Different interfaces in a file.
 const MAX_INTERFACES: usize = 1 << 14;
 /// Bytes of an interface name that are kept.
 const MAX_NAME: usize = 128;
@@ -268,7 +268,6 @@ impl Pcapng {
     }
 
     fn describe(&mut self, body: &[u8], shared: &mut Shared) -> Result<(), Fault> {
-        let too_many = || Fault::Corrupt(format!("more than {MAX_INTERFACES} interfaces"));
         let swapped = self.swapped;
         let number = u16_at(body, 0, swapped);
         let snaplen = u32_at(body, 4, swapped);
@@ -282,9 +281,6 @@ impl Pcapng {
             }
         }
         let place = self.interfaces.len();
-        if place >= MAX_INTERFACES {
-            return Err(too_many());
-        }
         let known = self
             .before
             .get(place)
@@ -292,7 +288,10 @@ impl Pcapng {
             .filter(|&iface| shared.is(iface, number, name.as_deref()));
         let iface = match known {
             Some(iface) => iface,
-            None if self.defined >= MAX_INTERFACES => return Err(too_many()),
+            // Bounds those of a section, too: each is new or keeps the number of another one of the section before.
+            None if self.defined >= MAX_INTERFACES => {
+                return Err(Fault::Corrupt(format!("more than {MAX_INTERFACES} interfaces")));
+            }
             None => {
                 self.defined += 1;
                 shared.define(number, name)?

@@ -113,6 +113,7 @@ pub struct Flow {
     pub vlan: u16,
 }
 
+
 #[cfg(test)]
 mod tests {
     use super::*;
