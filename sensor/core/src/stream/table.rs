@@ -43,6 +43,8 @@ bitflags! {
         const HELD_TOLD = 1 << 10;
         /// Its server's port is not watched (it was opened *from* a watched port): passed over.
         const IGNORED = 1 << 11;
+        /// There was no room for a dialogue when one was needed: it is not begun in the middle.
+        const HEADERS_ONLY = 1 << 12;
     }
 }
 
@@ -76,6 +78,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether it is more than an attempt: the handshake was completed, or payload was seen.
+    pub fn is_session(&self) -> bool {
+        self.session != 0 || self.state.intersects(State::ESTABLISHED | State::HEADERS_ONLY)
+    }
+
     /// As upper floors know it.
     pub fn flow(&self) -> Flow {
         Flow {

@@ -32,20 +32,19 @@ impl Tools {
 /// Hands facts of one flow and one cause on, numbered.
 pub(super) struct Teller<'a, S> {
     sink: &'a mut S,
-    cause: Cause,
+    cause: &'a Cause,
     flow: u64,
-    ordinal: u32,
 }
 
 impl<'a, S: FactSink> Teller<'a, S> {
-    pub(super) fn new(sink: &'a mut S, cause: Cause, flow: u64) -> Self {
-        Self { sink, cause, flow, ordinal: 0 }
+    pub(super) fn new(sink: &'a mut S, cause: &'a Cause, flow: u64) -> Self {
+        Self { sink, cause, flow }
     }
 
     pub(super) fn tell(&mut self, at: Stamp, fact: Fact<'_>) {
-        let Cause { frame, deadline } = self.cause;
-        self.sink.fact(at, Key { frame, deadline, flow: self.flow, ordinal: self.ordinal }, fact);
-        self.ordinal += 1;
+        let Cause { frame, deadline, said } = self.cause;
+        let ordinal = said.replace(said.get() + 1);
+        self.sink.fact(at, Key { frame: *frame, deadline: *deadline, flow: self.flow, ordinal }, fact);
     }
 }
 

@@ -10,6 +10,7 @@ mod fact;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 pub use fact::{AttemptEnd, Fact, FactSink, Input, Key, OwnedFact};
 
@@ -57,11 +58,17 @@ pub struct Tracker {
     due: Vec<u32>,
 }
 
-/// The place of a fact in the order, but for its ordinal.
-#[derive(Clone, Copy)]
+/// What facts are said because of, and how many were.
 struct Cause {
     frame: u64,
     deadline: Stamp,
+    said: Cell<u32>,
+}
+
+impl Cause {
+    const fn new(frame: u64, deadline: Stamp) -> Self {
+        Self { frame, deadline, said: Cell::new(0) }
+    }
 }
 
 impl Tracker {
@@ -101,13 +108,13 @@ impl Tracker {
 
     /// The input ended: what is still open is said as it stands, in the order in which it was first seen.
     pub fn finish(&mut self, sink: &mut impl FactSink) {
-        let cause = Cause { frame: u64::MAX, deadline: Stamp::MAX };
+        let cause = Cause::new(u64::MAX, Stamp::MAX);
         for index in self.table.in_order() {
             let Some(entry) = self.table.get(index) else { continue };
             let last = entry.start.max(Stamp::from_parts(u64::from(entry.last), 0));
-            if entry.state.contains(State::ESTABLISHED) && !entry.state.contains(State::OVER) {
+            if entry.is_session() && !entry.state.contains(State::OVER) {
                 let at = self.connection(index).map_or(last, |c| c.session().end);
-                self.end(index, at, at, Close::EndOfCapture, cause, sink);
+                self.end(index, at, at, Close::EndOfCapture, &cause, sink);
             }
             self.table.remove(index);
         }
@@ -142,9 +149,9 @@ impl Tracker {
                 due.push(index);
             }
             due.sort_unstable_by_key(|&i| self.table.get(i).map_or(0, |e| e.first_frame));
-            let cause = Cause { frame, deadline: Stamp::from_parts(u64::from(at), 0) };
+            let cause = Cause::new(frame, Stamp::from_parts(u64::from(at), 0));
             for index in due.drain(..) {
-                self.expire_one(index, at, cause, sink);
+                self.expire_one(index, at, &cause, sink);
             }
             self.due = due;
         }
@@ -167,7 +174,7 @@ impl Tracker {
         (deadline(entry.last, patience), held)
     }
 
-    fn expire_one(&mut self, index: u32, now: u32, cause: Cause, sink: &mut impl FactSink) {
+    fn expire_one(&mut self, index: u32, now: u32, cause: &Cause, sink: &mut impl FactSink) {
         let (end, held) = self.deadlines(index);
         let at = cause.deadline;
         let Some(entry) = self.table.get_mut(index) else { return };
@@ -175,16 +182,16 @@ impl Tracker {
             let state = entry.state;
             let flow = entry.flow();
             let syns = u32::from(entry.packets[0]);
-            if state.contains(State::OVER | State::ESTABLISHED) || state.contains(State::OVER) {
-                // Told already: it is only forgotten.
-            } else if state.contains(State::ESTABLISHED) {
-                let over = self.connection(index).is_some_and(|c| c.assembler.both_ended());
-                let last = self.connection(index).map_or(at, |c| c.session().end);
-                self.end(index, at, if over { last } else { at }, Close::Timeout, cause, sink);
-            } else if state.contains(State::SYN) && !state.contains(State::ATTEMPT_TOLD) {
+            let is_session = entry.is_session() && !state.contains(State::OVER);
+            if state.contains(State::SYN) && !state.intersects(State::ATTEMPT_TOLD | State::OVER) {
                 let outcome = if state.contains(State::SYN_ACK) { AttemptEnd::Completed } else { AttemptEnd::TimedOut };
                 let mut teller = Teller::new(sink, cause, flow.first_frame);
                 teller.tell(at, Fact::Attempt { flow: &flow, end: outcome, syns });
+            }
+            if is_session {
+                let over = self.connection(index).is_some_and(|c| c.assembler.both_ended());
+                let last = self.connection(index).map_or(at, |c| c.session().end);
+                self.end(index, at, if over { last } else { at }, Close::Timeout, cause, sink);
             }
             self.table.remove(index);
         } else if held <= now {
@@ -204,15 +211,14 @@ impl Tracker {
     // --- one segment ------------------------------------------------------------------------------------------------
 
     fn frame(&mut self, at: Stamp, number: u64, segment: &Segment<'_>, sink: &mut impl FactSink) {
-        self.counters.segments += 1;
-        let cause = Cause { frame: number, deadline: Stamp::MAX };
+        let cause = Cause::new(number, Stamp::MAX);
         let index = match self.table.find(&segment.src, &segment.dst) {
             Some(index) if self.is_new(index, segment) => {
-                self.give_up(index, at, Close::Timeout, cause, sink);
-                self.open(at, cause, segment, sink)
+                self.give_up(index, at, Close::Timeout, &cause, sink);
+                self.open(at, &cause, segment, sink)
             }
             Some(index) => Some(index),
-            None => self.open(at, cause, segment, sink),
+            None => self.open(at, &cause, segment, sink),
         };
         let Some(index) = index else { return };
         let Some(entry) = self.table.get_mut(index) else { return };
@@ -251,14 +257,14 @@ impl Tracker {
         let completes = state.contains(State::ESTABLISHED | State::SYN) && !was_established;
         if completes && !state.contains(State::ATTEMPT_TOLD) {
             entry.state |= State::ATTEMPT_TOLD;
-            let mut teller = Teller::new(sink, cause, flow.first_frame);
+            let mut teller = Teller::new(sink, &cause, flow.first_frame);
             teller.tell(at, Fact::Attempt { flow: &flow, end: AttemptEnd::Completed, syns });
         }
         let has_dialogue = entry.session != 0;
         if segment.flags.contains(TcpFlags::RST) {
-            self.reset(index, side, at, segment, cause, sink);
+            self.reset(index, side, at, segment, &cause, sink);
         } else if segment.len > 0 || segment.flags.contains(TcpFlags::FIN) || has_dialogue {
-            self.piece(index, side, at, segment, cause, sink);
+            self.piece(index, side, at, segment, &cause, sink);
         } else {
             let count = &mut entry.packets[side as usize];
             *count = count.saturating_add(1);
@@ -286,7 +292,7 @@ impl Tracker {
     }
 
     /// Takes a connection in that is not in the table. `None`: nothing is to be followed.
-    fn open(&mut self, at: Stamp, cause: Cause, segment: &Segment<'_>, sink: &mut impl FactSink) -> Option<u32> {
+    fn open(&mut self, at: Stamp, cause: &Cause, segment: &Segment<'_>, sink: &mut impl FactSink) -> Option<u32> {
         let (syn, ack) = (segment.flags.contains(TcpFlags::SYN), segment.flags.contains(TcpFlags::ACK));
         let ports = &self.settings.ports;
         let to_server = match (syn, ack) {
@@ -302,6 +308,7 @@ impl Tracker {
             return None;
         }
         let (client, server) = if to_server { (segment.src, segment.dst) } else { (segment.dst, segment.src) };
+        let watched = ports.contains(server.port);
         if self.table.is_full() {
             let victim = self.table.victim()?;
             self.counters.flows_evicted += 1;
@@ -311,7 +318,7 @@ impl Tracker {
             Flow { client, server, start: at, first_frame: cause.frame, iface: segment.iface, vlan: segment.vlan };
         let index = self.table.insert(&flow);
         let entry = self.table.get_mut(index)?;
-        if !ports.contains(server.port) {
+        if !watched {
             entry.state |= State::IGNORED | State::OVER;
             let end = deadline(entry.last, self.settings.limits.idle_timeout);
             self.table.schedule(index, end);
@@ -334,7 +341,7 @@ impl Tracker {
         side: Side,
         at: Stamp,
         segment: &Segment<'_>,
-        cause: Cause,
+        cause: &Cause,
         sink: &mut impl FactSink,
     ) {
         let Some(entry) = self.table.get_mut(index) else { return };
@@ -352,10 +359,12 @@ impl Tracker {
                     teller.tell(at, Fact::Attempt { flow: &flow, end, syns });
                 }
             }
-            if let Some(entry) = self.table.get_mut(index) {
-                entry.state |= State::OVER | State::ATTEMPT_TOLD;
+            let Some(entry) = self.table.get_mut(index) else { return };
+            entry.state |= State::ATTEMPT_TOLD;
+            if entry.session == 0 {
+                entry.state |= State::OVER;
+                return;
             }
-            return;
         }
         // A reset far outside of the stream is not of this connection: its receiver would not heed it.
         let plausible = self.connection(index).is_none_or(|c| c.assembler.is_near(side, segment.seq));
@@ -381,7 +390,7 @@ impl Tracker {
         side: Side,
         at: Stamp,
         segment: &Segment<'_>,
-        cause: Cause,
+        cause: &Cause,
         sink: &mut impl FactSink,
     ) {
         let Some((place, mut connection)) = self.take_connection(index) else { return };
@@ -399,7 +408,6 @@ impl Tracker {
         };
         connection.count_packet(side, at);
         if (segment.payload.len() as u64) < u64::from(segment.len) {
-            self.counters.snaplen_cut += 1;
             connection.session_mut().capture |= CaptureState::SNAPLEN;
         }
         if side == Side::Client && segment.len > 0 {
@@ -427,8 +435,12 @@ impl Tracker {
             let connection = self.connections.get_mut(place as usize)?.take()?;
             return Some((place, connection));
         }
+        if entry.state.contains(State::HEADERS_ONLY) {
+            return None;
+        }
         if self.open_sessions >= self.settings.limits.sessions {
             self.counters.sessions_refused += 1;
+            entry.state |= State::HEADERS_ONLY;
             return None;
         }
         self.open_sessions += 1;
@@ -442,9 +454,9 @@ impl Tracker {
         Some((place, connection))
     }
 
-    fn give_up(&mut self, index: u32, at: Stamp, close: Close, cause: Cause, sink: &mut impl FactSink) {
+    fn give_up(&mut self, index: u32, at: Stamp, close: Close, cause: &Cause, sink: &mut impl FactSink) {
         let Some(entry) = self.table.get(index) else { return };
-        if entry.state.contains(State::ESTABLISHED) && !entry.state.contains(State::OVER) {
+        if entry.is_session() && !entry.state.contains(State::OVER) {
             self.end(index, at, at, close, cause, sink);
         }
         self.table.remove(index);
@@ -456,7 +468,7 @@ impl Tracker {
         at: Stamp,
         end: Stamp,
         close: Close,
-        cause: Cause,
+        cause: &Cause,
         sink: &mut impl FactSink,
     ) {
         let Some(entry) = self.table.get(index) else { return };
