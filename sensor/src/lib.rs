@@ -3,7 +3,5 @@
 pub mod cli;
 pub mod config;
 pub mod emit;
-#[cfg(test)]
-mod pages;
 pub mod rules;
 pub mod run;

@@ -15,7 +15,7 @@ use botlike_core::detect::Severity;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::config::{Config, Format};
+use crate::config::{Config, ConfigError, Format, keys};
 use crate::emit::schema;
 use crate::rules::ALL;
 use crate::run::{self, ReadOptions};
@@ -87,7 +87,19 @@ enum Command {
         /// Where to write them
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         dir: Option<PathBuf>,
+        /// Print this chapter in Markdown instead
+        #[arg(long, value_enum, conflicts_with = "dir")]
+        chapter: Option<Chapter>,
     },
+}
+
+/// Chapters of the manual that are made from the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Chapter {
+    /// Every key of the lines
+    Fields,
+    /// Every key of the configuration
+    Configuration,
 }
 
 /// How `rules` lists.
@@ -175,14 +187,17 @@ fn command(command: Command) -> u8 {
             clap_complete::generate(shell, &mut Cli::command(), "botlike", &mut out);
             print(&String::from_utf8_lossy(&out))
         }
-        Command::Man { dir: None } => {
+        Command::Man { chapter: Some(Chapter::Fields), .. } => print(&schema::manual()),
+        Command::Man { chapter: Some(Chapter::Configuration), .. } => print(&keys::manual(ALL)),
+        Command::Man { dir: None, .. } => {
             let mut out = Vec::new();
             match clap_mangen::Man::new(Cli::command()).render(&mut out) {
                 Ok(()) => print(&String::from_utf8_lossy(&out)),
                 Err(error) => complain(error),
             }
         }
-        Command::Man { dir: Some(dir) } => match clap_mangen::generate_to(Cli::command(), &dir) {
+        Command::Man { dir: Some(dir), .. } => match clap_mangen::generate_to(Cli::command(), &dir)
+        {
             Ok(()) => 0,
             Err(error) => complain(format!("{}: {error}", dir.display())),
         },
@@ -204,7 +219,7 @@ fn read(arguments: Read) -> u8 {
 }
 
 /// What was typed, as meant.
-fn options(arguments: Read) -> Result<ReadOptions, crate::config::ConfigError> {
+fn options(arguments: Read) -> Result<ReadOptions, ConfigError> {
     let mut config = match &arguments.config {
         Some(path) => Config::load(path, ALL)?,
         None => Config::default(),

@@ -275,13 +275,12 @@ impl Pretty {
             say!(out, " {code}");
         }
         say!(out, "  {} bytes", m.size);
-        if !m.subject.is_empty() {
-            if let Some(subject) =
+        if !m.subject.is_empty()
+            && let Some(subject) =
                 privacy::whole(privacy.subjects, &key, m.subject.as_bytes(), &mut self.scratch)
-            {
-                out.extend_from_slice(b"  ");
-                wire(out, subject, '"', '"');
-            }
+        {
+            out.extend_from_slice(b"  ");
+            wire(out, subject, '"', '"');
         }
         if m.content_partial {
             say!(out, "  content partial");

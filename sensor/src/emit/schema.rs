@@ -769,7 +769,7 @@ pub fn manual() -> String {
          One JSON object a line, UTF-8, keys of the Elastic Common Schema 8.17 and own ones under `smtp` and `botlike`. A key\n\
          that does not apply is absent, never null; it keeps its type for ever. Stamps are packet time, UTC. A line is at\n\
          most {} bytes long. `botlike schema` prints the same as a JSON Schema (number {SCHEMA}, {} keys).\n\n\
-         This page is generated from `sensor/src/emit/schema.rs`.\n\n\
+         `botlike man --chapter fields` prints this page.\n\n\
          Lines: **s**ession, **m**essage, **f**inding, s**t**ats, se**n**sor; a capital letter: always there.\n",
         super::LINE_MAX,
         fields.len(),
