@@ -10,8 +10,9 @@ pub mod keys;
 mod reader;
 mod values;
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use botlike_core::base::{Limits, Nanos, SECOND, Stamp};
 use botlike_core::detect::{self, Severity};
@@ -200,6 +201,17 @@ impl Default for Config {
     }
 }
 
+/// A file of at most 1 MiB; a larger one is no configuration.
+fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+    const MOST: u64 = 1 << 20;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST {
+        return Err(io::Error::other("larger than 1 MiB: not a configuration"));
+    }
+    Ok(bytes)
+}
+
 fn hash(text: &str) -> u64 {
     SipHasher24::new_with_key(&emit::PUBLISHED_KEY).hash(text.as_bytes())
 }
@@ -232,7 +244,7 @@ impl Config {
     /// Where the file cannot be read, or with everything that is wrong in it.
     pub fn load(path: &Path, rules: Entries) -> Result<Self, ConfigError> {
         let bytes =
-            fs::read(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
+            bounded(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
         let file = path.display().to_string();
         let text = match std::str::from_utf8(&bytes) {
             Ok(text) => text,
@@ -337,6 +349,13 @@ impl Config {
                     continue;
                 }
             };
+            if self.hosts.iter().any(|host| host.net == net) {
+                r.fault(
+                    key.span(),
+                    format!("{net} has its section already, written in another way"),
+                );
+                continue;
+            }
             let mut host = Host { net, role: Role::Unknown, name: None, tenant: None };
             section(r, "hosts", value, |r, key, value| {
                 match key {
@@ -771,6 +790,10 @@ mod tests {
                 "x.toml:2:8: expected one of \"mta\", \"gateway\", \"bulk\", \"list\", \"forwarder\", \"hosting\", \"app\", \"monitor\", \"scanner\", \"unknown\", found \"mtx\"; did you mean \"mta\"?",
             ),
             (
+                "[hosts.\"192.0.2.1\"]\n[hosts.\"192.0.2.1/32\"]\n",
+                "x.toml:2:8: 192.0.2.1 has its section already, written in another way",
+            ),
+            (
                 "[limits]\nflow = 1\n",
                 "x.toml:2:1: unknown key \"flow\" in [limits]; did you mean \"flows\"?",
             ),
@@ -849,6 +872,30 @@ mod tests {
             faults("capture = { name = \"éé\", prots = 1 }\n"),
             ["x.toml:1:26: unknown key \"prots\" in [capture]; did you mean \"ports\"?"]
         );
+    }
+
+    #[test]
+    fn files_that_are_no_text_are_told_of() {
+        let dir = std::env::temp_dir().join(format!("botlike-config-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let load = |name: &str, bytes: &[u8]| {
+            let path = dir.join(name);
+            std::fs::write(&path, bytes).unwrap();
+            Config::load(&path, RULES)
+                .map(|_| ())
+                .map_err(|e| e.to_string().replace(&*dir.to_string_lossy(), ""))
+        };
+        assert_eq!(load("good", b"[capture]\n"), Ok(()));
+        assert_eq!(
+            load("bytes", b"[capture]\nname = \"\xff\"\n"),
+            Err("/bytes:2:9: bytes that are not UTF-8".into())
+        );
+        assert_eq!(
+            load("large", &[b'\n'; (1 << 20) + 1]),
+            Err("/large: larger than 1 MiB: not a configuration".into())
+        );
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(matches!(Config::load(&dir, RULES), Err(ConfigError::Unreadable(..))));
     }
 
     #[test]

@@ -111,18 +111,18 @@ pub const FIELDS: &[Field] = {
             "Packet time of what the line tells, never the time of a clock. Of a closed finding: the deadline at which it closed. Of a session given up: that deadline.",
         ),
         field(
-            "ecs.version",
-            Word(|| vec!["8.17.0"]),
-            L::ALL,
-            L::ALL,
-            "Version of the Elastic Common Schema.",
-        ),
-        field(
             "message",
             Text,
             L::FINDING.and(L::SENSOR),
             L::FINDING.and(L::SENSOR),
             "The line in one sentence.",
+        ),
+        field(
+            "ecs.version",
+            Word(|| vec!["8.17.0"]),
+            L::ALL,
+            L::ALL,
+            "Version of the Elastic Common Schema.",
         ),
         field(
             "event.kind",
@@ -782,6 +782,7 @@ pub fn manual() -> String {
                 "stats" => "botlike.stats",
                 _ => "botlike.sensor",
             },
+            ["ecs", ..] => "top",
             [top, _, ..] => FIELDS
                 .iter()
                 .filter_map(|f| f.name.split('.').next())
