@@ -911,3 +911,147 @@ pub(super) fn pairs(
 pub(super) fn severities() -> impl Iterator<Item = (&'static str, u8)> {
     Severity::ALL.into_iter().map(|s| (s.name(), s.number()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::super::samples;
+    use super::*;
+
+    fn encoded(json: &mut Json, line: &Line<'_>) -> Value {
+        let mut out = Vec::new();
+        json.encode(line, &mut out);
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn lines_of_a_flow_name_it_alike_whatever_stood_between() {
+        let mut json = Json::new(samples::style());
+        let mut flows = 0;
+        samples::each(|line| {
+            let (Line::Event(_, Event::Session { session, .. })
+            | Line::Event(_, Event::Message { session, .. })) = line
+            else {
+                encoded(&mut json, line);
+                return;
+            };
+            let (direction, host_name, tenant) = (Direction::Unknown, None, None);
+            let of = |session| {
+                Line::Event(
+                    samples::at(0),
+                    Event::Session { session, direction, host_name, tenant },
+                )
+            };
+            let alone = encoded(&mut Json::new(samples::style()), &of(session));
+            let value = encoded(&mut json, line);
+            assert_eq!(value["network"]["community_id"], alone["network"]["community_id"]);
+            let id = if value["event"]["dataset"] == "botlike.session" {
+                &value["event"]["id"]
+            } else {
+                &value["botlike"]["session_id"]
+            };
+            assert_eq!(*id, alone["event"]["id"]);
+            flows += 1;
+        });
+        assert!(flows > 10);
+    }
+
+    #[test]
+    fn a_message_line_in_full() {
+        let mut json = Json::new(samples::style());
+        json.interface(0, "eth0");
+        let session = Session {
+            flow: Flow { vlan: 0, ..samples::rich_session().flow },
+            ..samples::rich_session()
+        };
+        let message = samples::plain_message();
+        let event = Event::Message {
+            session: &session,
+            message: &message,
+            direction: Direction::Outbound,
+            host_name: Some("vm-101"),
+            tenant: Some("acme"),
+        };
+        let mut out = Vec::new();
+        json.encode(&Line::Event(samples::at(7003), event), &mut out);
+        let expected = concat!(
+            r#"{"@timestamp":"2026-11-23T08:15:07.003000Z","ecs":{"version":"8.17.0"},"#,
+            r#""event":{"kind":"event","category":["email"],"type":["info"],"action":"smtp-message","module":"botlike","#,
+            r#""dataset":"botlike.message","id":"ID","sequence":1,"start":"2026-11-23T08:15:00.300000Z","#,
+            r#""end":"2026-11-23T08:15:07.003000Z","duration":6703000000,"outcome":"failure"},"#,
+            r#""observer":{"type":"sensor","product":"botlike","version":"VERSION","ingress":{"interface":{"name":"eth0"}}},"#,
+            r#""source":{"ip":"192.0.2.77","port":50122},"destination":{"ip":"198.51.100.25","port":25},"#,
+            r#""host":{"name":"vm-101"},"network":{"transport":"tcp","type":"ipv4","protocol":"smtp","#,
+            r#""direction":"outbound","community_id":"1:4GecL0RTqUhg20uLvqnl//NMbXs="},"#,
+            r#""email":{"from":{"address":["billing@example.com"]},"subject":"Invoice \"4471\"","message_id":"<5f1.77@pc-77>"},"#,
+            r#""smtp":{"tx":0,"helo":"pc-77"#,
+            "\u{fffd}",
+            r#"","helo_verb":"EHLO","mail_from":"bounce@example.com","#,
+            r#""mail_from_domain":"example.com","mail_parameters":"SIZE=21000 BODY=8BITMIME","rcpt_first":"a@example.net","#,
+            r#""rcpt_count":2,"rcpt_accepted":1,"rcpt_rejected":1,"outcome":"rejected","reply_code":554,"size":21877,"#,
+            r#""bdat":false,"content_partial":false,"header":{"complete":true,"from":"Billing <billing@example.com>","#,
+            r#""to":"a@example.net","date":"Mon, 23 Nov 2026 03:15:00 +0000","received_count":2},"#,
+            r#""rcpt_to":["a@example.net","b@example.net"],"lossy":true},"#,
+            r#""botlike":{"tenant":"acme","session_id":"SESSION"},"related":{"ip":["192.0.2.77","198.51.100.25"]}}"#,
+            "\n"
+        );
+        let name = |subject| {
+            let mut text = Vec::new();
+            write::hex(&mut text, &id::event_id(json.style.key.bytes(), subject));
+            String::from_utf8(text).unwrap()
+        };
+        let expected = expected
+            .replace("SESSION", &name(Subject::Session(&session.flow)))
+            .replace("\"ID\"", &format!("{:?}", name(Subject::Message(&session.flow, 0))))
+            .replace("VERSION", env!("CARGO_PKG_VERSION"));
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_null_sender_has_brackets_and_no_domain() {
+        let (session, message) = (Session::default(), Message::default());
+        let (direction, host_name, tenant) = (Direction::Unknown, None, None);
+        let event =
+            Event::Message { session: &session, message: &message, direction, host_name, tenant };
+        let value = encoded(&mut Json::new(samples::style()), &Line::Event(Stamp::ZERO, event));
+        assert_eq!(value["smtp"]["mail_from"], "<>");
+        assert!(value["smtp"].get("mail_from_domain").is_none() && value.get("email").is_none());
+    }
+
+    #[test]
+    fn only_a_conclusive_finding_is_an_alert() {
+        let mut json = Json::new(samples::style());
+        let mut alerts = 0;
+        samples::each(|line| {
+            if let Line::Event(_, Event::Finding { finding, .. }) = line {
+                let value = encoded(&mut json, line);
+                let conclusive = finding.level == 1;
+                alerts += usize::from(conclusive);
+                assert_eq!(value["event"]["kind"], if conclusive { "alert" } else { "event" });
+            }
+        });
+        assert!(alerts > 0);
+    }
+
+    #[test]
+    fn evidence_cannot_be_forged() {
+        let mut json = Json::new(samples::style());
+        let mut found = false;
+        samples::each(|line| {
+            let value = encoded(&mut json, line);
+            let evidence = value
+                .pointer("/botlike/finding/evidence")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            if let Some((_, helo)) = evidence.split_once("helo=") {
+                found = true;
+                assert!(
+                    helo.starts_with(r#""evil\" key=\"value\x1b[2J \u{202e} a@b""#),
+                    "{evidence}"
+                );
+            }
+        });
+        assert!(found);
+    }
+}
