@@ -11,7 +11,7 @@ use botlike_core::detect::Severity;
 use botlike_core::judge::{Direction, Event, Finding, Status};
 use botlike_core::smtp::{Message, Outcome, Session, Starttls, Visible};
 
-use super::json::pairs;
+use super::evidence::pairs;
 use super::{Encoder, Interfaces, Line, Stats, Style, privacy, words, write};
 
 /// Most bytes that one value of the wire takes.
