@@ -70,9 +70,10 @@ fn best(mut run: impl FnMut()) -> Duration {
     (0..ROUNDS).map(|_| time(&mut run)).min().unwrap_or_default()
 }
 
-fn encode(encoder: &mut dyn Encoder, out: &mut Vec<u8>) {
+/// Gives batches of lines to `take`, as an output does, and returns how many bytes they were.
+fn encode(encoder: &mut dyn Encoder, mut take: impl FnMut(&[u8])) -> usize {
     let (mut s, mut m) = (session(), message());
-    out.clear();
+    let (mut out, mut bytes) = (Vec::with_capacity(80 << 10), 0);
     for i in 0..FLOWS {
         let [_, b, c, d] = i.to_be_bytes();
         let start = Stamp::from_parts(1_795_421_700 + u64::from(i) / 100, i % 100 * 10_000_000);
@@ -88,19 +89,26 @@ fn encode(encoder: &mut dyn Encoder, out: &mut Vec<u8>) {
         let direction = Direction::Unknown;
         let (host_name, tenant) = (None, None);
         let message = Event::Message { session: &s, message: &m, direction, host_name, tenant };
-        encoder.encode(&Line::Event(s.end, message), out);
-        encoder.encode(
-            &Line::Event(s.end, Event::Session { session: &s, direction, host_name, tenant }),
-            out,
-        );
+        encoder.encode(&Line::Event(s.end, message), &mut out);
+        let session = Event::Session { session: &s, direction, host_name, tenant };
+        encoder.encode(&Line::Event(s.end, session), &mut out);
+        if out.len() >= 64 << 10 || i + 1 == FLOWS {
+            bytes += out.len();
+            take(&out);
+            out.clear();
+        }
     }
-    black_box(&out);
+    bytes
 }
 
 fn main() {
-    let mut out = Vec::new();
     let mut json = Json::new(Style::default());
-    let ours = best(|| encode(&mut json, &mut out));
+    let mut bytes = 0;
+    let ours = best(|| {
+        bytes = encode(&mut json, |batch| {
+            black_box(batch.first());
+        })
+    });
     let lines = 2 * FLOWS;
     let report = |name: &str, time: Duration, bytes: usize| {
         let each = time.as_nanos() / u128::from(lines);
@@ -110,26 +118,36 @@ fn main() {
             bytes / lines as usize
         );
     };
-    report("Json", ours, out.len());
+    report("Json", ours, bytes);
 
-    let trees: Vec<serde_json::Value> = out
-        .split(|b| *b == b'\n')
-        .filter(|l| !l.is_empty())
-        .filter_map(|l| serde_json::from_slice(l).ok())
-        .collect();
-    let mut theirs_out = Vec::with_capacity(out.len());
+    let mut trees: Vec<serde_json::Value> = Vec::new();
+    encode(&mut json, |batch| {
+        let lines = batch.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+        trees.extend(lines.filter_map(|l| serde_json::from_slice(l).ok()));
+    });
+    let (mut theirs_out, mut theirs_bytes) = (Vec::with_capacity(80 << 10), 0);
     let theirs = best(|| {
-        theirs_out.clear();
+        theirs_bytes = 0;
         for tree in &trees {
             if serde_json::to_writer(&mut theirs_out, tree).is_ok() {
                 theirs_out.push(b'\n');
             }
+            if theirs_out.len() >= 64 << 10 {
+                theirs_bytes += theirs_out.len();
+                theirs_out.clear();
+            }
         }
-        black_box(&theirs_out);
+        theirs_bytes += theirs_out.len();
+        black_box(theirs_out.first());
+        theirs_out.clear();
     });
-    report("serde_json, from trees built before", theirs, theirs_out.len());
+    report("serde_json, from trees built before", theirs, theirs_bytes);
 
     let mut pretty = Pretty::new(Style::default(), true);
-    let readable = best(|| encode(&mut pretty, &mut out));
-    report("Pretty", readable, out.len());
+    let readable = best(|| {
+        bytes = encode(&mut pretty, |batch| {
+            black_box(batch.first());
+        })
+    });
+    report("Pretty", readable, bytes);
 }

@@ -173,7 +173,7 @@ fn command(command: Command) -> u8 {
         Command::Read(options) => read(*options),
         Command::Check { config } => match Config::load(&config, ALL) {
             Ok(_) => print("ok\n"),
-            Err(error) => complain(error),
+            Err(error) => wrong(&error),
         },
         Command::Rules { format: ListFormat::Table } => print(&rules::table(ALL)),
         Command::Rules { format: ListFormat::Json } => print(&rules::json(ALL)),
@@ -208,7 +208,7 @@ fn read(arguments: Read) -> u8 {
     let fail_on = arguments.fail_on;
     let options = match options(arguments) {
         Ok(options) => options,
-        Err(error) => return complain(error),
+        Err(error) => return wrong(&error),
     };
     match run::read(&options) {
         Ok(outcome) if outcome.failed => FAILED,
@@ -260,6 +260,17 @@ fn print(text: &str) -> u8 {
             complain(format!("standard output: {error}"))
         }
         _ => 0,
+    }
+}
+
+/// Says what is wrong with a configuration: lines that begin with the place, as editors understand them.
+fn wrong(error: &ConfigError) -> u8 {
+    match error {
+        ConfigError::Unreadable(..) => complain(error),
+        ConfigError::Wrong(faults) => {
+            let _ = writeln!(io::stderr(), "{faults}");
+            FAILED
+        }
     }
 }
 

@@ -74,7 +74,7 @@ impl Output {
         self
     }
 
-    /// Takes one line; it is written with the others of its batch.
+    /// Takes one line; it is written with the others of its batch. Who waits for more input flushes before.
     pub fn line(&mut self, line: &Line<'_>) {
         if self.closed || self.kinds & 1 << line.kind() as u8 == 0 {
             return;
