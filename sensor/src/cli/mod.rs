@@ -15,7 +15,7 @@ use botlike_core::detect::Severity;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::config::{Config, Format};
+use crate::config::{Config, ConfigError, Format, keys};
 use crate::emit::schema;
 use crate::rules::ALL;
 use crate::run::{self, ReadOptions};
@@ -87,7 +87,19 @@ enum Command {
         /// Where to write them
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         dir: Option<PathBuf>,
+        /// Print this chapter in Markdown instead
+        #[arg(long, value_enum, conflicts_with = "dir")]
+        chapter: Option<Chapter>,
     },
+}
+
+/// Chapters of the manual that are made from the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Chapter {
+    /// Every key of the lines
+    Fields,
+    /// Every key of the configuration
+    Configuration,
 }
 
 /// How `rules` lists.
@@ -161,7 +173,7 @@ fn command(command: Command) -> u8 {
         Command::Read(options) => read(*options),
         Command::Check { config } => match Config::load(&config, ALL) {
             Ok(_) => print("ok\n"),
-            Err(error) => complain(error),
+            Err(error) => wrong(&error),
         },
         Command::Rules { format: ListFormat::Table } => print(&rules::table(ALL)),
         Command::Rules { format: ListFormat::Json } => print(&rules::json(ALL)),
@@ -175,14 +187,17 @@ fn command(command: Command) -> u8 {
             clap_complete::generate(shell, &mut Cli::command(), "botlike", &mut out);
             print(&String::from_utf8_lossy(&out))
         }
-        Command::Man { dir: None } => {
+        Command::Man { chapter: Some(Chapter::Fields), .. } => print(&schema::manual()),
+        Command::Man { chapter: Some(Chapter::Configuration), .. } => print(&keys::manual(ALL)),
+        Command::Man { dir: None, .. } => {
             let mut out = Vec::new();
             match clap_mangen::Man::new(Cli::command()).render(&mut out) {
                 Ok(()) => print(&String::from_utf8_lossy(&out)),
                 Err(error) => complain(error),
             }
         }
-        Command::Man { dir: Some(dir) } => match clap_mangen::generate_to(Cli::command(), &dir) {
+        Command::Man { dir: Some(dir), .. } => match clap_mangen::generate_to(Cli::command(), &dir)
+        {
             Ok(()) => 0,
             Err(error) => complain(format!("{}: {error}", dir.display())),
         },
@@ -193,7 +208,7 @@ fn read(arguments: Read) -> u8 {
     let fail_on = arguments.fail_on;
     let options = match options(arguments) {
         Ok(options) => options,
-        Err(error) => return complain(error),
+        Err(error) => return wrong(&error),
     };
     match run::read(&options) {
         Ok(outcome) if outcome.failed => FAILED,
@@ -204,7 +219,7 @@ fn read(arguments: Read) -> u8 {
 }
 
 /// What was typed, as meant.
-fn options(arguments: Read) -> Result<ReadOptions, crate::config::ConfigError> {
+fn options(arguments: Read) -> Result<ReadOptions, ConfigError> {
     let mut config = match &arguments.config {
         Some(path) => Config::load(path, ALL)?,
         None => Config::default(),
@@ -245,6 +260,17 @@ fn print(text: &str) -> u8 {
             complain(format!("standard output: {error}"))
         }
         _ => 0,
+    }
+}
+
+/// Says what is wrong with a configuration: lines that begin with the place, as editors understand them.
+fn wrong(error: &ConfigError) -> u8 {
+    match error {
+        ConfigError::Unreadable(..) => complain(error),
+        ConfigError::Wrong(faults) => {
+            let _ = writeln!(io::stderr(), "{faults}");
+            FAILED
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use botlike_core::base::{Limits, SECOND};
+use botlike_core::base::Limits;
 use botlike_core::detect::Value;
 
 use crate::emit::words;
@@ -180,13 +180,16 @@ pub enum Unit {
     Span,
 }
 
-/// What the limit of this name is a number of; `None` where there is none of the name. Spans are the ones of at least a
-/// second in nanoseconds: no cap on things or bytes is near that.
+/// What the limit of this name is a number of; `None` where there is none of the name.
 pub fn limit_unit(name: &str) -> Option<Unit> {
-    Limits::default().list().find(|(n, ..)| *n == name).map(|(_, value, _)| match value {
-        SECOND.. => Unit::Span,
-        _ if name.ends_with("_bytes") || name.ends_with("_total") => Unit::Size,
-        _ => Unit::Count,
+    Limits::default().list().find(|(known, ..)| *known == name).map(|_| {
+        if Limits::is_span(name) {
+            Unit::Span
+        } else if name.ends_with("_bytes") || name.ends_with("_total") {
+            Unit::Size
+        } else {
+            Unit::Count
+        }
     })
 }
 
@@ -240,7 +243,7 @@ pub fn manual(rules: Entries) -> String {
          A span of time is a string: a whole number and `us`, `ms`, `s`, `m`, `h` or `d`, as in `\"10m\"`. A size is a string:\n\
          a whole number and `B`, `KiB`, `MiB` or `GiB`, as in `\"64MiB\"`. A network is an address, a slash and a length\n\
          (`\"192.0.2.0/24\"`), or an address alone.\n\n\
-         This page is generated from `sensor/src/config/keys.rs`, the limits and the list of detections.\n",
+         `botlike man --chapter configuration` prints this page.\n",
     );
     for (name, doc) in SECTIONS {
         let title = match *name {

@@ -7,6 +7,7 @@
 //! Promises: the same happenings give the same bytes; a line is one line, whatever lay on the wire, and no longer than
 //! [`LINE_MAX`]; nothing of clock, machine or chance is in it.
 
+mod evidence;
 mod id;
 mod json;
 mod memory;

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
-use std::{io, thread};
+use std::{fmt, io, thread};
 
 use botlike_core::base::Stamp;
 use botlike_core::detect::Severity;
@@ -22,6 +22,13 @@ pub struct Failure {
     pub error: io::Error,
     /// Lines lost so far.
     pub lines: u64,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.lines == 1 { "" } else { "s" };
+        write!(f, "{}: {}; {} line{plural} lost", self.name, self.error, self.lines)
+    }
 }
 
 /// One place where lines go.
@@ -67,7 +74,7 @@ impl Output {
         self
     }
 
-    /// Takes one line; it is written with the others of its batch.
+    /// Takes one line; it is written with the others of its batch. Who waits for more input flushes before.
     pub fn line(&mut self, line: &Line<'_>) {
         if self.closed || self.kinds & 1 << line.kind() as u8 == 0 {
             return;
@@ -271,6 +278,10 @@ mod tests {
             text,
             "a line of thirty bytes, whole\na line of \na line of thirty bytes, whole\n"
         );
+        assert!(
+            failure.to_string().starts_with("test: ")
+                && failure.to_string().ends_with("; 3 lines lost")
+        );
         assert!(!output.closed());
     }
 
@@ -279,6 +290,29 @@ mod tests {
         let (output, text) = run(vec![Ok(30), Err(ErrorKind::BrokenPipe.into())], &[1, 1, 5]);
         assert_eq!(text, "a line of thirty bytes, whole\n");
         assert!(output.closed() && output.failure().is_none());
+    }
+
+    #[test]
+    fn an_output_takes_only_its_kinds() {
+        let disk = Disk::default();
+        let mut output = Output::new("test", Box::new(Fixed), Box::new(disk.clone()))
+            .only(&[Kind::Sensor, Kind::Finding]);
+        super::super::samples::each(|line| output.line(line));
+        output.flush();
+        let mut wanted = 0;
+        super::super::samples::each(|line| {
+            wanted += usize::from(matches!(line.kind(), Kind::Sensor | Kind::Finding))
+        });
+        assert!(wanted > 2);
+        assert_eq!(disk.bytes.lock().unwrap().len(), 30 * wanted);
+    }
+
+    #[test]
+    fn the_worst_finding_is_remembered() {
+        let mut outputs = Outputs::default();
+        assert_eq!((outputs.worst(), outputs.closed()), (None, false));
+        super::super::samples::each(|line| outputs.line(line));
+        assert_eq!(outputs.worst(), Some(Severity::Critical));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use botlike_core::detect::Severity;
 use botlike_core::judge::{Direction, Event, Finding, Status};
 use botlike_core::smtp::{Message, Outcome, Session, Starttls, Visible};
 
-use super::json::pairs;
+use super::evidence::pairs;
 use super::{Encoder, Interfaces, Line, Stats, Style, privacy, words, write};
 
 /// Most bytes that one value of the wire takes.
@@ -275,13 +275,12 @@ impl Pretty {
             say!(out, " {code}");
         }
         say!(out, "  {} bytes", m.size);
-        if !m.subject.is_empty() {
-            if let Some(subject) =
+        if !m.subject.is_empty()
+            && let Some(subject) =
                 privacy::whole(privacy.subjects, &key, m.subject.as_bytes(), &mut self.scratch)
-            {
-                out.extend_from_slice(b"  ");
-                wire(out, subject, '"', '"');
-            }
+        {
+            out.extend_from_slice(b"  ");
+            wire(out, subject, '"', '"');
         }
         if m.content_partial {
             say!(out, "  content partial");

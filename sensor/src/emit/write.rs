@@ -41,12 +41,10 @@ pub(super) fn number(out: &mut Vec<u8>, mut n: u64) {
     out.extend_from_slice(&buffer[at..]);
 }
 
-/// Writes `n` (below 10^`to.len()`) with leading zeros over the whole of `to`.
-fn padded(to: &mut [u8], mut n: u64) {
-    for digit in to.iter_mut().rev() {
-        *digit = b'0' + (n % 10) as u8;
-        n /= 10;
-    }
+/// Writes `n`, below 100, over the two bytes at `at`.
+fn pair(text: &mut [u8; 27], at: usize, n: u64) {
+    let from = n as usize % 100 * 2;
+    text[at..at + 2].copy_from_slice(&PAIRS[from..from + 2]);
 }
 
 /// Year, month and day of a count of days since 1970-01-01 (proleptic Gregorian calendar).
@@ -70,13 +68,21 @@ pub(super) fn stamp(out: &mut Vec<u8>, at: Stamp) {
     let seconds = micros / 1_000_000;
     let (year, month, day) = civil(seconds / 86_400);
     let of_day = seconds % 86_400;
-    padded(&mut text[0..4], year);
-    padded(&mut text[5..7], month);
-    padded(&mut text[8..10], day);
-    padded(&mut text[11..13], of_day / 3600);
-    padded(&mut text[14..16], of_day / 60 % 60);
-    padded(&mut text[17..19], of_day % 60);
-    padded(&mut text[20..26], micros % 1_000_000);
+    let fraction = micros % 1_000_000;
+    for (at, n) in [
+        (0, year / 100),
+        (2, year % 100),
+        (5, month),
+        (8, day),
+        (11, of_day / 3600),
+        (14, of_day / 60 % 60),
+        (17, of_day % 60),
+        (20, fraction / 10_000),
+        (22, fraction / 100 % 100),
+        (24, fraction % 100),
+    ] {
+        pair(&mut text, at, n);
+    }
     out.extend_from_slice(&text);
 }
 

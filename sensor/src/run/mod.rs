@@ -98,3 +98,63 @@ fn create(path: &Path) -> io::Result<std::fs::File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
     options.open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emit::samples;
+
+    fn options(config: &str) -> ReadOptions {
+        ReadOptions {
+            captures: Vec::new(),
+            config: Config::parse("x", config, samples::RULES).unwrap_or_else(|f| panic!("{f}")),
+            output: None,
+            format: None,
+            terminal: false,
+            colour: false,
+            filter: None,
+            progress: false,
+            verbose: 0,
+        }
+    }
+
+    #[test]
+    fn lines_go_where_they_were_sent() {
+        let dir = std::env::temp_dir().join(format!("botlike-outputs-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = |name: &str| dir.join(name);
+        std::fs::write(path("all"), "old").unwrap();
+        let config = format!(
+            "[output.all]\nfile = {:?}\n[output.some]\nfile = {:?}\nlines = [\"stats\"]\nformat = \"pretty\"\n",
+            path("all"),
+            path("some"),
+        );
+        let mut asked = options(&config);
+        let mut outputs = open_outputs(&asked, samples::RULES).unwrap();
+        samples::each(|line| outputs.line(line));
+        outputs.flush();
+        let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+        assert!(
+            read("all").starts_with("{\"@timestamp\"")
+                && read("all").lines().count() as u64 == outputs.lines()
+        );
+        assert!(read("some").starts_with("2026-11-23 ") && read("some").lines().count() == 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(path("some")).unwrap().permissions().mode() & 0o007, 0);
+        }
+
+        asked.output = Some(path("one"));
+        asked.format = Some(Format::Pretty);
+        let mut outputs = open_outputs(&asked, samples::RULES).unwrap();
+        samples::each(|line| outputs.line(line));
+        outputs.flush();
+        assert!(read("one").starts_with("2026-11-23 ") && !read("one").contains('\x1b'));
+
+        asked.output = Some(path("no/such/place"));
+        let error = open_outputs(&asked, samples::RULES).err().map(|e| e.to_string()).unwrap();
+        assert!(error.contains("no/such/place"), "{error}");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

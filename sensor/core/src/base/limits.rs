@@ -23,6 +23,14 @@ macro_rules! limits {
                 [$((stringify!($name), self.$name as u64, concat!($($doc),+).trim_ascii()),)+].into_iter()
             }
 
+            /// Whether the limit of this name is a span of time.
+            pub fn is_span(name: &str) -> bool {
+                match name {
+                    $(stringify!($name) => matches!(stringify!($ty).as_bytes(), b"Nanos"),)+
+                    _ => false,
+                }
+            }
+
             /// Sets a limit by its name; `false` when there is none of that name.
             pub fn set(&mut self, name: &str, value: u64) -> bool {
                 match name {
@@ -86,4 +94,22 @@ limits! {
     findings: usize = 65_536;
     /// A host without traffic is forgotten after so long.
     host_timeout: Nanos = 24 * HOUR;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_to_values_and_kinds() {
+        let mut limits = Limits::default();
+        assert!(limits.set("flows", 7) && limits.flows == 7);
+        assert!(!limits.set("flow", 7));
+        assert!(Limits::is_span("idle_timeout") && Limits::is_span("linger"));
+        assert!(
+            !Limits::is_span("flows")
+                && !Limits::is_span("reorder_bytes")
+                && !Limits::is_span("nothing")
+        );
+    }
 }

@@ -1,15 +1,9 @@
-//! The one table of fields: which keys lines have, of which type, on which lines, and what they mean.
-//!
-//! `botlike schema` (a JSON Schema, draft 2020-12) and `docs/FIELDS.md` are made from it, and tests hold the encoder to
-//! it in both directions. A key keeps its type and its meaning for ever; keys are only added. All together stay below
-//! 200: more, and some stores stop indexing.
-
-use std::fmt::Write;
+//! The table of fields.
 
 use botlike_core::base::Counters;
 
-use super::write::quoted;
-use super::{Kind, Mode, SCHEMA, words};
+use super::super::json::severities;
+use super::super::{Kind, Mode, words};
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug)]
@@ -111,18 +105,18 @@ pub const FIELDS: &[Field] = {
             "Packet time of what the line tells, never the time of a clock. Of a closed finding: the deadline at which it closed. Of a session given up: that deadline.",
         ),
         field(
-            "ecs.version",
-            Word(|| vec!["8.17.0"]),
-            L::ALL,
-            L::ALL,
-            "Version of the Elastic Common Schema.",
-        ),
-        field(
             "message",
             Text,
             L::FINDING.and(L::SENSOR),
             L::FINDING.and(L::SENSOR),
             "The line in one sentence.",
+        ),
+        field(
+            "ecs.version",
+            Word(|| vec!["8.17.0"]),
+            L::ALL,
+            L::ALL,
+            "Version of the Elastic Common Schema.",
         ),
         field(
             "event.kind",
@@ -175,7 +169,7 @@ pub const FIELDS: &[Field] = {
         ),
         field(
             "event.severity",
-            Level(|| super::json::severities().map(|(_, n)| n).collect()),
+            Level(|| severities().map(|(_, n)| n).collect()),
             L::FINDING,
             L::FINDING,
             "The severity as a number: info 10, low 25, medium 47, high 73, critical 99.",
@@ -532,7 +526,7 @@ pub const FIELDS: &[Field] = {
         ),
         field(
             "botlike.finding.severity",
-            Word(|| super::json::severities().map(|(w, _)| w).collect()),
+            Word(|| severities().map(|(w, _)| w).collect()),
             L::FINDING,
             L::FINDING,
             "How bad it is for whoever reads it.",
@@ -658,342 +652,4 @@ pub fn fields() -> Vec<(String, Field)> {
     let related = all.len() - 1;
     all.splice(related..related, counted);
     all
-}
-
-/// The JSON Schema of the lines, draft 2020-12.
-pub fn json_schema() -> String {
-    let mut out = format!(
-        "{{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n  \"$id\": \"urn:botlike:lines:{SCHEMA}\",\n  \
-         \"title\": \"A line of botlike\",\n  \"oneOf\": ["
-    );
-    for (i, kind) in Kind::ALL.into_iter().enumerate() {
-        let _ = write!(out, "{}\n    {{ \"$ref\": \"#/$defs/{}\" }}", comma(i), kind.name());
-    }
-    out.push_str("\n  ],\n  \"$defs\": {");
-    let fields = fields();
-    for (i, kind) in Kind::ALL.into_iter().enumerate() {
-        let mine: Vec<(Vec<&str>, &Field)> = fields
-            .iter()
-            .filter(|(_, f)| f.may.has(kind))
-            .map(|(name, f)| (name.split('.').collect(), f))
-            .collect();
-        let _ = write!(out, "{}\n    \"{}\": ", comma(i), kind.name());
-        object(&mut out, kind, &mine, 0, 4);
-    }
-    out.push_str("\n  }\n}\n");
-    out
-}
-
-const fn comma(i: usize) -> &'static str {
-    if i == 0 { "" } else { "," }
-}
-
-/// The object that these fields have in common up to `depth`.
-fn object(
-    out: &mut String,
-    kind: Kind,
-    fields: &[(Vec<&str>, &Field)],
-    depth: usize,
-    indent: usize,
-) {
-    let mut keys: Vec<&str> = Vec::new();
-    for (path, _) in fields {
-        if !keys.contains(&path[depth]) {
-            keys.push(path[depth]);
-        }
-    }
-    let pad = " ".repeat(indent);
-    let under = |key: &str| -> Vec<(Vec<&str>, &Field)> {
-        fields.iter().filter(|(path, _)| path[depth] == key).cloned().collect()
-    };
-    let required: Vec<String> = keys
-        .iter()
-        .filter(|key| under(key).iter().any(|(_, f)| f.must.has(kind)))
-        .map(|key| format!("\"{key}\""))
-        .collect();
-    let _ =
-        write!(out, "{{\n{pad}  \"type\": \"object\",\n{pad}  \"additionalProperties\": false,\n");
-    if !required.is_empty() {
-        let _ = writeln!(out, "{pad}  \"required\": [{}],", required.join(", "));
-    }
-    let _ = write!(out, "{pad}  \"properties\": {{");
-    for (i, key) in keys.iter().enumerate() {
-        let _ = write!(out, "{}\n{pad}    \"{key}\": ", comma(i));
-        let below = under(key);
-        match below.as_slice() {
-            [(path, f)] if path.len() == depth + 1 => value(out, kind, f),
-            _ => object(out, kind, &below, depth + 1, indent + 4),
-        }
-    }
-    let _ = write!(out, "\n{pad}  }}\n{pad}}}");
-}
-
-fn list(words: &[&str]) -> String {
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ")
-}
-
-/// The schema of one value, on one line.
-fn value(out: &mut String, kind: Kind, f: &Field) {
-    let schema = match f.kind {
-        Type::Keyword if f.name == "event.dataset" => format!("\"const\": \"botlike.{}\"", kind.name()),
-        Type::Keyword | Type::Text => "\"type\": \"string\"".into(),
-        Type::Number => "\"type\": \"integer\", \"minimum\": 0".into(),
-        Type::Boolean => "\"type\": \"boolean\"".into(),
-        Type::Date => {
-            r#""type": "string", "format": "date-time", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{6}Z$""#.into()
-        }
-        Type::Ip => format!("\"type\": \"string\", {IP}"),
-        Type::Word(words) => format!("\"enum\": [{}]", list(&words())),
-        Type::Level(levels) => {
-            format!("\"enum\": [{}]", levels().iter().map(u8::to_string).collect::<Vec<_>>().join(", "))
-        }
-        Type::Keywords(max) => items("\"type\": \"string\"", max),
-        Type::Ips(max) => items(&format!("\"type\": \"string\", {IP}"), max),
-        Type::Numbers(max) => items("\"type\": \"integer\", \"minimum\": 0", max),
-        Type::Words(words) => items(&format!("\"enum\": [{}]", list(&words())), words().len()),
-    };
-    let _ = write!(out, "{{ {schema}, \"description\": {} }}", quoted(f.doc));
-}
-
-const IP: &str = r#""anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }]"#;
-
-fn items(schema: &str, max: usize) -> String {
-    format!("\"type\": \"array\", \"minItems\": 1, \"maxItems\": {max}, \"items\": {{ {schema} }}")
-}
-
-/// The page of the manual: `docs/FIELDS.md`.
-pub fn manual() -> String {
-    let fields = fields();
-    let mut out = format!(
-        "# The fields of the lines\n\n\
-         One JSON object a line, UTF-8, keys of the Elastic Common Schema 8.17 and own ones under `smtp` and `botlike`. A key\n\
-         that does not apply is absent, never null; it keeps its type for ever. Stamps are packet time, UTC. A line is at\n\
-         most {} bytes long. `botlike schema` prints the same as a JSON Schema (number {SCHEMA}, {} keys).\n\n\
-         This page is generated from `sensor/src/emit/schema.rs`.\n\n\
-         Lines: **s**ession, **m**essage, **f**inding, s**t**ats, se**n**sor; a capital letter: always there.\n",
-        super::LINE_MAX,
-        fields.len(),
-    );
-    let mut section = "";
-    for (name, f) in &fields {
-        let top = match name.split('.').collect::<Vec<_>>().as_slice() {
-            ["botlike", second @ ("finding" | "stats" | "sensor"), ..] => match *second {
-                "finding" => "botlike.finding",
-                "stats" => "botlike.stats",
-                _ => "botlike.sensor",
-            },
-            [top, _, ..] => FIELDS
-                .iter()
-                .filter_map(|f| f.name.split('.').next())
-                .find(|t| t == top)
-                .unwrap_or_default(),
-            _ => "top",
-        };
-        if top != section {
-            section = top;
-            let _ = write!(
-                out,
-                "\n## {}\n\n| field | type | lines | meaning |\n|---|---|---|---|\n",
-                match top {
-                    "top" => "At the top",
-                    other => other,
-                }
-            );
-        }
-        let lines: String = Kind::ALL
-            .into_iter()
-            .zip(['s', 'm', 'f', 't', 'n'])
-            .filter(|(kind, _)| f.may.has(*kind))
-            .map(|(kind, c)| if f.must.has(kind) { c.to_ascii_uppercase() } else { c })
-            .collect();
-        let kind = match f.kind {
-            Type::Keyword => "keyword".into(),
-            Type::Text => "text".into(),
-            Type::Number => "number".into(),
-            Type::Boolean => "boolean".into(),
-            Type::Date => "date".into(),
-            Type::Ip => "ip".into(),
-            Type::Word(words) => ticked(&words()),
-            Type::Level(levels) => {
-                levels().iter().map(u8::to_string).collect::<Vec<_>>().join(", ")
-            }
-            Type::Keywords(max) => format!("keywords, at most {max}"),
-            Type::Ips(max) => format!("ips, at most {max}"),
-            Type::Numbers(max) => format!("numbers, at most {max}"),
-            Type::Words(words) => format!("some of {}", ticked(&words())),
-        };
-        let _ = writeln!(out, "| `{name}` | {kind} | {lines} | {} |", f.doc);
-    }
-    out
-}
-
-fn ticked(words: &[&str]) -> String {
-    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use serde_json::Value;
-
-    use super::super::{Encoder, Json, LINE_MAX, Privacy, Style, samples};
-    use super::*;
-
-    fn lines(privacy: Privacy) -> Vec<(Kind, String)> {
-        let mut json =
-            Json::new(Style { privacy, observer: Some("mx1".into()), ..samples::style() });
-        json.interface(0, "eth0");
-        let mut all = Vec::new();
-        samples::each(|line| {
-            let mut out = Vec::new();
-            json.encode(line, &mut out);
-            assert!(out.len() <= LINE_MAX, "{} bytes", out.len());
-            let text = String::from_utf8(out).unwrap();
-            assert!(text.ends_with('\n'));
-            assert!(!text.trim_end_matches('\n').chars().any(char::is_control), "{text}");
-            all.push((line.kind(), text));
-        });
-        all
-    }
-
-    fn all_privacies() -> impl Iterator<Item = Privacy> {
-        let modes = Mode::ALL.map(|(mode, _)| mode);
-        modes.into_iter().flat_map(move |addresses| {
-            modes.into_iter().flat_map(move |local_parts| {
-                modes.into_iter().map(move |subjects| Privacy { addresses, local_parts, subjects })
-            })
-        })
-    }
-
-    fn leaves(value: &Value, path: &str, into: &mut BTreeSet<String>) {
-        match value {
-            Value::Object(map) => {
-                for (key, value) in map {
-                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                    leaves(value, &path, into);
-                }
-            }
-            _ => {
-                into.insert(path.to_owned());
-            }
-        }
-    }
-
-    #[test]
-    fn every_line_fits_the_schema() {
-        let schema: Value = serde_json::from_str(&json_schema()).unwrap();
-        let one = |kind: Kind| {
-            let mut own = schema.clone();
-            own["oneOf"] = serde_json::json!([{ "$ref": format!("#/$defs/{}", kind.name()) }]);
-            jsonschema::options().should_validate_formats(true).build(&own).unwrap()
-        };
-        let validators = Kind::ALL.map(one);
-        let whole = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
-        for privacy in all_privacies() {
-            for (kind, line) in lines(privacy) {
-                let value: Value =
-                    serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
-                if let Err(error) = validators[kind as usize].validate(&value) {
-                    panic!("{error} at {}: {line}", error.instance_path());
-                }
-                assert!(whole.is_valid(&value), "{line}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_schema_refuses_what_is_not_in_it() {
-        let schema: Value = serde_json::from_str(&json_schema()).unwrap();
-        let whole = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
-        let (_, line) = lines(Privacy::default()).swap_remove(0);
-        let good: Value = serde_json::from_str(&line).unwrap();
-        assert!(whole.is_valid(&good));
-        for (pointer, key, value) in [
-            ("", "extra", Value::from(1)),
-            ("/smtp", "extra", Value::from(1)),
-            ("/smtp", "helo", Value::Null),
-            ("/smtp", "close", Value::from("slammed")),
-            ("/source", "ip", Value::from("192.0.2.999")),
-            ("/event", "dataset", Value::from("botlike.message")),
-            ("/event", "start", Value::from("2026-11-23T08:15:00Z")),
-            ("/event", "duration", Value::from(-1)),
-        ] {
-            let mut bad = good.clone();
-            bad.pointer_mut(pointer).unwrap()[key] = value;
-            assert!(!whole.is_valid(&bad), "{pointer} {key}");
-        }
-    }
-
-    #[test]
-    fn every_field_of_the_table_is_written_and_stands_where_it_says() {
-        let mut seen: Vec<BTreeSet<String>> = vec![BTreeSet::new(); Kind::ALL.len()];
-        let mut always: Vec<Option<BTreeSet<String>>> = vec![None; Kind::ALL.len()];
-        for (kind, line) in lines(Privacy::default()) {
-            let mut of_line = BTreeSet::new();
-            leaves(&serde_json::from_str(&line).unwrap(), "", &mut of_line);
-            let always = &mut always[kind as usize];
-            *always = Some(always.as_ref().map_or_else(|| of_line.clone(), |a| a & &of_line));
-            seen[kind as usize].extend(of_line);
-        }
-        for kind in Kind::ALL {
-            let table: BTreeSet<String> = fields()
-                .into_iter()
-                .filter(|(_, f)| f.may.has(kind))
-                .map(|(name, _)| name)
-                .collect();
-            assert_eq!(seen[kind as usize], table, "{kind:?}");
-            for (name, f) in fields() {
-                if f.must.has(kind) {
-                    assert!(
-                        always[kind as usize].as_ref().unwrap().contains(&name),
-                        "{kind:?} {name}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn there_are_fewer_than_200_and_none_twice() {
-        let names: Vec<String> = fields().into_iter().map(|(name, _)| name).collect();
-        assert!(names.len() < 200, "{}", names.len());
-        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
-        for (name, f) in fields() {
-            assert!(f.doc.ends_with('.') && !f.doc.contains('|'), "{name}: {}", f.doc);
-            assert!(
-                !names.iter().any(|other| other.starts_with(&format!("{name}."))),
-                "{name} is an object, too"
-            );
-        }
-    }
-
-    #[test]
-    fn nothing_hidden_is_shown() {
-        for privacy in all_privacies() {
-            for (_, line) in lines(privacy) {
-                if privacy.addresses != Mode::Clear || privacy.local_parts != Mode::Clear {
-                    for local in
-                        ["bounce@", "billing@", "<a@", "first\":\"a@", "to\":[\"a@", "helo\":\"a@"]
-                    {
-                        assert!(!line.contains(local), "{privacy:?}: {line}");
-                    }
-                }
-                if privacy.addresses != Mode::Clear {
-                    assert!(!line.contains("example."), "{privacy:?}: {line}");
-                }
-                if privacy.subjects != Mode::Clear {
-                    assert!(
-                        !line.contains("4471") && !line.contains("5f1.77"),
-                        "{privacy:?}: {line}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn two_runs_give_the_same_bytes() {
-        assert_eq!(lines(Privacy::default()), lines(Privacy::default()));
-    }
 }
