@@ -58,6 +58,9 @@ struct Name {
 impl Name {
     fn push(&mut self, bytes: &[u8]) {
         for &byte in bytes {
+            if self.bad {
+                return;
+            }
             match byte {
                 b' ' | b'\t' => self.spaced = true,
                 b'!'..=b'~' if !self.spaced => {
@@ -66,10 +69,7 @@ impl Name {
                         self.len += 1;
                     }
                 }
-                _ => {
-                    self.bad = true;
-                    return;
-                }
+                _ => self.bad = true,
             }
         }
     }
@@ -384,3 +384,6 @@ fn write(text: &mut Text, bytes: &[u8], lost: u32, cap: usize) {
     let beyond = bytes.len() - kept.len();
     text.count(u32::try_from(beyond).unwrap_or(u32::MAX).saturating_add(lost));
 }
+
+#[cfg(test)]
+mod tests;
