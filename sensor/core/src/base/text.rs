@@ -29,6 +29,11 @@ impl Text {
         self.full = self.full.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
     }
 
+    /// Counts `more` bytes of the original that were not kept.
+    pub fn count(&mut self, more: u32) {
+        self.full = self.full.saturating_add(more);
+    }
+
     /// Empties it and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

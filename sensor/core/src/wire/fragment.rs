@@ -268,3 +268,290 @@ impl Fragments {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use alloc::vec;
+
+    use super::super::tests::Random;
+    use super::*;
+
+    fn part(id: u32, offset: u32, more: bool, payload: &[u8]) -> Fragment<'_> {
+        Fragment {
+            src: Addr::v4([192, 0, 2, 1]),
+            dst: Addr::v4([192, 0, 2, 2]),
+            v6: false,
+            id,
+            next: 6,
+            offset,
+            more,
+            ttl: 64,
+            vlan: 0,
+            iface: 0,
+            payload,
+            len: payload.len() as u32,
+        }
+    }
+
+    struct Table {
+        fragments: Fragments,
+        out: Vec<u8>,
+        counters: Counters,
+    }
+
+    impl Table {
+        fn new(limits: &Limits) -> Self {
+            let (out, counters) = (vec![], Counters::default());
+            Self { fragments: Fragments::new(limits), out, counters }
+        }
+
+        fn push(&mut self, at: Nanos, part: &Fragment<'_>) -> Option<Vec<u8>> {
+            let at = Stamp::from_nanos(at);
+            self.fragments.push(at, part, &mut self.out, &mut self.counters)?;
+            Some(self.out.clone())
+        }
+
+        /// Joined and dropped.
+        fn counted(&self) -> (u64, u64) {
+            (self.counters.fragments_joined, self.counters.fragments_dropped)
+        }
+
+        fn check(&self) {
+            let f = &self.fragments;
+            assert_eq!(f.datagrams.len(), f.arrivals.len());
+            assert_eq!(f.held, f.datagrams.values().map(Datagram::cost).sum::<usize>());
+            assert!(f.held <= f.max_bytes && f.datagrams.len() <= f.max_datagrams);
+        }
+    }
+
+    #[test]
+    fn parts_in_any_order_once_or_twice() {
+        let text = b"0123456701234567abcdefgh!";
+        let (a, b, c, d) = (
+            part(1, 0, true, &text[..8]),
+            part(1, 8, true, &text[8..16]),
+            part(1, 16, false, &text[16..]),
+            part(1, 0, true, &text[..16]),
+        );
+        for order in [
+            &[&a, &b, &c][..],
+            &[&c, &b, &a],
+            &[&b, &c, &a],
+            &[&a, &a, &b, &c],
+            &[&c, &c, &a, &b],
+            &[&d, &c],
+            &[&b, &d, &c],
+            &[&c, &a, &d],
+        ] {
+            let mut table = Table::new(&Limits::default());
+            let (last, first) = order.split_last().unwrap();
+            for part in first {
+                assert_eq!(table.push(0, part), None);
+                table.check();
+            }
+            assert_eq!(table.push(0, last).unwrap(), text);
+            table.check();
+            assert_eq!((table.fragments.held, table.counted()), (0, (1, 0)));
+        }
+    }
+
+    #[test]
+    fn contradictions_drop_the_datagram() {
+        let cases: &[(&str, &[Fragment<'_>])] = &[
+            ("other bytes", &[part(1, 0, true, b"01234567"), part(1, 0, true, b"0123456x")]),
+            (
+                "partly other",
+                &[part(1, 8, true, b"01234567"), part(1, 0, true, b"aaaaaaaa0x234567")],
+            ),
+            ("two ends", &[part(1, 8, false, b"0123"), part(1, 8, false, b"01234")]),
+            ("end before", &[part(1, 16, true, b"01234567"), part(1, 8, false, b"0123")]),
+            ("beyond the end", &[part(1, 8, false, b"0123"), part(1, 16, true, b"01234567")]),
+            // Teardrop: the second lies within the first.
+            ("teardrop", &[part(1, 0, true, &[7; 32]), part(1, 24, false, b"abcd")]),
+        ];
+        for (name, parts) in cases {
+            let mut table = Table::new(&Limits::default());
+            for part in *parts {
+                assert_eq!(table.push(0, part), None, "{name}");
+            }
+            assert_eq!(table.counted(), (0, parts.len() as u64), "{name}");
+            // What comes later does not revive it.
+            assert_eq!(table.push(0, &part(1, 0, false, b"whole")), None, "{name}");
+            table.check();
+            assert_eq!(table.fragments.held, 0, "{name}");
+            // Another datagram is another matter.
+            assert!(table.push(0, &part(2, 0, false, b"whole")).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn useless_parts_are_dropped() {
+        let mut table = Table::new(&Limits::default());
+        let mut cut = part(1, 0, true, b"01234567");
+        cut.len = 16;
+        for useless in [
+            part(1, 0, true, b""),
+            part(1, 0, true, b"0123"),
+            part(1, 65_528, false, b"01234567"),
+            part(1, 65_528, true, b"01234567"),
+            cut,
+        ] {
+            assert_eq!(table.push(0, &useless), None);
+        }
+        assert!(table.fragments.datagrams.is_empty());
+        assert_eq!((table.counted(), table.counters.snaplen_cut), ((0, 5), 1));
+        // The very last byte of the longest datagram.
+        assert_eq!(table.push(0, &part(1, 65_528, false, b"0123456")), None);
+        assert_eq!(table.fragments.datagrams.len(), 1);
+    }
+
+    #[test]
+    fn keys_are_kept_apart() {
+        let (head, tail) = (part(1, 0, true, b"01234567"), part(1, 8, false, b"89"));
+        let other = Addr::v4([192, 0, 2, 9]);
+        for wrong in [
+            Fragment { id: 2, ..tail },
+            Fragment { src: other, ..tail },
+            Fragment { dst: other, ..tail },
+            Fragment { next: 51, ..tail },
+            Fragment { v6: true, ..tail },
+        ] {
+            let mut table = Table::new(&Limits::default());
+            assert_eq!(table.push(0, &head), None);
+            assert_eq!(table.push(0, &wrong), None);
+            assert!(table.push(0, &tail).is_some());
+        }
+        // Of IPv6 only the first part tells what it carries.
+        let mut table = Table::new(&Limits::default());
+        assert_eq!(table.push(0, &Fragment { v6: true, next: 60, ..tail }), None);
+        assert!(table.push(0, &Fragment { v6: true, ..head }).is_some());
+    }
+
+    #[test]
+    fn time_passes_by_packets() {
+        let limits = Limits { fragment_timeout: 100, ..Limits::default() };
+        let (head, tail) = (part(1, 0, true, b"01234567"), part(1, 8, false, b"89"));
+        let mut table = Table::new(&limits);
+        assert_eq!(table.push(1000, &head), None);
+        assert!(table.push(1100, &tail).is_some());
+        assert_eq!(table.push(1000, &head), None);
+        assert_eq!(table.push(1101, &tail), None);
+        assert_eq!(table.counted(), (1, 1));
+        // Behind one from the future, too.
+        let mut table = Table::new(&limits);
+        assert_eq!(table.push(9000, &part(7, 0, true, b"01234567")), None);
+        assert_eq!(table.push(1000, &head), None);
+        assert_eq!(table.push(1101, &tail), None);
+        assert_eq!(table.counted(), (0, 1));
+        table.check();
+    }
+
+    #[test]
+    fn the_oldest_goes_when_a_cap_is_hit() {
+        let limits = Limits { fragment_datagrams: 2, ..Limits::default() };
+        let mut table = Table::new(&limits);
+        for id in 0..3 {
+            assert_eq!(table.push(0, &part(id, 0, true, b"01234567")), None);
+            table.check();
+        }
+        assert_eq!(table.counted(), (0, 1));
+        assert!(table.push(0, &part(1, 8, false, b"8")).is_some());
+        assert!(table.push(0, &part(2, 8, false, b"8")).is_some());
+        assert_eq!(table.push(0, &part(0, 8, false, b"8")), None);
+
+        let limits = Limits { fragment_bytes: 100, ..Limits::default() };
+        let mut table = Table::new(&limits);
+        for id in 0..50 {
+            assert_eq!(table.push(0, &part(id, 0, true, &[1; 24])), None);
+            table.check();
+        }
+        assert_eq!(table.counted(), (0, 48));
+        assert_eq!(table.push(0, &part(99, 0, true, &[1; 104])), None);
+        assert_eq!((table.fragments.held, table.counted()), (0, (0, 51)));
+
+        let limits = Limits { fragment_pieces: 3, ..Limits::default() };
+        let mut table = Table::new(&limits);
+        for i in 0..4 {
+            assert_eq!(table.push(0, &part(1, i * 16, true, b"01234567")), None);
+        }
+        assert_eq!((table.fragments.held, table.counted()), (0, (0, 4)));
+
+        let none = Limits { fragment_datagrams: 0, ..Limits::default() };
+        assert_eq!(Table::new(&none).push(0, &part(1, 0, true, b"01234567")), None);
+    }
+
+    /// A datagram as a map of bytes.
+    #[derive(Default)]
+    struct Slow {
+        bytes: Vec<Option<u8>>,
+        total: Option<usize>,
+        dead: bool,
+    }
+
+    impl Slow {
+        fn push(&mut self, part: &Fragment<'_>) -> Option<Vec<u8>> {
+            let (start, end) = (part.offset as usize, part.offset as usize + part.payload.len());
+            let too_far = self.total.is_some_and(|t| end > t || (!part.more && end != t))
+                || (!part.more && self.bytes.len() > end);
+            if self.bytes.len() < end {
+                self.bytes.resize(end, None);
+            }
+            for (old, new) in self.bytes[start..end].iter_mut().zip(part.payload) {
+                self.dead |= *old.get_or_insert(*new) != *new;
+            }
+            if !part.more {
+                self.total = Some(end);
+            }
+            self.dead |= too_far;
+            if self.dead || self.total != Some(self.bytes.len()) {
+                return None;
+            }
+            self.bytes.iter().copied().collect()
+        }
+    }
+
+    #[test]
+    fn the_table_equals_a_map_of_bytes() {
+        let seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let (mut joined, mut dead) = (0, 0);
+        for round in 0..3000 {
+            let random = &mut Random::of(seed, round);
+            let mut table = Table::new(&Limits::default());
+            let mut slow: [Slow; 3] = Default::default();
+            let texts: Vec<Vec<u8>> = (0..3)
+                .map(|_| {
+                    let len = 1 + random.below(80);
+                    random.bytes(len)
+                })
+                .collect();
+            // One round in four has a liar.
+            let lies = random.below(4) == 0;
+            for step in 0..60 {
+                let id = random.below(3);
+                let text = &texts[id];
+                let start = random.below(text.len().div_ceil(8)) * 8;
+                let end = (start + 8 * (1 + random.below(4))).min(text.len());
+                let mut payload = text[start..end].to_vec();
+                let mut more = end < text.len();
+                if lies && random.below(30) == 0 {
+                    payload[0] ^= 1;
+                }
+                if lies && random.below(30) == 0 && payload.len().is_multiple_of(8) {
+                    more = !more;
+                }
+                let part = part(id as u32, start as u32, more, &payload);
+                let got = table.push(step, &part);
+                let expected = slow[id].push(&part);
+                assert_eq!(got, expected, "seed {seed:#x} round {round} step {step}");
+                table.check();
+                if expected.is_some() {
+                    slow[id] = Slow::default();
+                    joined += 1;
+                }
+                dead += usize::from(slow[id].dead);
+            }
+        }
+        assert!(joined > 1000 && dead > 1000, "{joined} {dead}");
+    }
+}

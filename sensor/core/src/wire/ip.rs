@@ -1,8 +1,6 @@
 //! IPv4 and IPv6: from a packet to the TCP segment or to the fragment in it.
 
-use etherparse::{
-    IpAuthHeaderSlice, IpNumber, Ipv6FragmentHeaderSlice, Ipv6RawExtHeader, Ipv6RawExtHeaderSlice,
-};
+use etherparse::{IpAuthHeaderSlice, Ipv6FragmentHeaderSlice, Ipv6RawExtHeaderSlice};
 
 use super::Other;
 use super::link::Version;
@@ -13,8 +11,11 @@ const MAX_EXTENSIONS: usize = 16;
 
 pub(super) const HOP_BY_HOP: u8 = 0;
 pub(super) const TCP: u8 = 6;
+const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const AUTH: u8 = 51;
+const DESTINATION: u8 = 60;
+const MOBILITY: u8 = 135;
 
 /// Bytes of which some may not have been captured: `bytes.len() <= len`.
 #[derive(Clone, Copy, Debug)]
@@ -185,7 +186,7 @@ pub(super) fn extensions(
                 (h.next_header().0, h.slice().len())
             }
             HOP_BY_HOP if depth > 0 => return Err(Other::Malformed),
-            _ if v6 && Ipv6RawExtHeader::header_type_supported(IpNumber(next)) => {
+            HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY if v6 => {
                 let h =
                     Ipv6RawExtHeaderSlice::from_slice(body.bytes).map_err(|_| Other::Malformed)?;
                 (h.next_header().0, h.slice().len())
@@ -200,6 +201,5 @@ pub(super) fn extensions(
 
 /// Whether a datagram that begins with this header number can carry TCP.
 fn may_lead_to_tcp(next: u8) -> bool {
-    matches!(next, TCP | AUTH)
-        || (next != HOP_BY_HOP && Ipv6RawExtHeader::header_type_supported(IpNumber(next)))
+    matches!(next, TCP | AUTH | ROUTING | DESTINATION | MOBILITY)
 }

@@ -14,6 +14,8 @@ mod ip;
 mod link;
 mod parse;
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 pub use front::Front;
 pub use parse::{Fragment, Other, Parsed, parse};

@@ -159,3 +159,87 @@ impl<'a> Segment<'a> {
         hash.max(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn syn(ttl: u8, window: u16, options: &[u8]) -> Segment<'_> {
+        Segment {
+            src: Endpoint::default(),
+            dst: Endpoint::default(),
+            seq: 0,
+            ack: 0,
+            flags: TcpFlags::SYN,
+            window,
+            ttl,
+            options,
+            payload: &[],
+            len: 0,
+            vlan: 0,
+            iface: 0,
+        }
+    }
+
+    const LINUX: &[u8] = &[2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7];
+
+    #[test]
+    fn options_as_they_come() {
+        use TcpOption::*;
+        let cases: &[(&[u8], Vec<TcpOption<'_>>, bool)] = &[
+            (&[], vec![], false),
+            (
+                LINUX,
+                vec![Mss(1460), SackPermitted, Other(8, &LINUX[8..16]), Nop, WindowScale(7)],
+                false,
+            ),
+            (&[1, 1, 0, 9, 9], vec![Nop, Nop, End], false),
+            (&[2, 3, 5, 3, 2], vec![Other(2, &[5]), Other(3, &[])], false),
+            (&[1, 2], vec![Nop], true),
+            (&[1, 2, 1, 4, 4], vec![Nop], true),
+            (&[8, 0], vec![], true),
+            (&[8, 10, 1], vec![], true),
+        ];
+        for (raw, expected, rest) in cases {
+            let mut options = syn(64, 0, raw).tcp_options();
+            assert_eq!((&mut options).collect::<Vec<_>>(), *expected, "{raw:?}");
+            assert_eq!(options.has_rest(), *rest, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn stacks_differ_by_what_the_tuple_holds() {
+        let base = syn(64, 64_240, LINUX).stack();
+        assert_ne!(base, 0);
+        let mut stamp = LINUX.to_vec();
+        stamp[8] = 99;
+        let same = [syn(64, 64_240, LINUX), syn(52, 64_240, LINUX), syn(64, 64_240, &stamp)];
+        for segment in same {
+            assert_eq!(segment.stack(), base);
+        }
+        let (mut mss, mut scale, mut bad) = (LINUX.to_vec(), LINUX.to_vec(), LINUX.to_vec());
+        mss[3] = 179;
+        scale[19] = 8;
+        bad[18] = 9;
+        let order = [&LINUX[4..], &LINUX[..4]].concat();
+        let others = [
+            syn(65, 64_240, LINUX),
+            syn(32, 64_240, LINUX),
+            syn(129, 64_240, LINUX),
+            syn(64, 64_241, LINUX),
+            syn(64, 64_240, &mss),
+            syn(64, 64_240, &scale),
+            syn(64, 64_240, &order),
+            syn(64, 64_240, &bad),
+            syn(64, 64_240, &[]),
+        ];
+        let mut all: Vec<u32> = others.iter().map(Segment::stack).collect();
+        all.push(base);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 10);
+    }
+}
