@@ -189,6 +189,12 @@ impl Queue {
             && self.items.front().is_some_and(|p| p.asked == Asked::Data { followed: true })
     }
 
+    /// How many wait.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// The command sent last.
     pub(super) fn last(&self) -> Option<Pending> {
         self.items.back().copied()
@@ -337,14 +343,14 @@ impl Queue {
 
     /// A server answered the oldest command in a way that no server should; or the reply is not an answer.
     fn misfit(&mut self, start: u64) -> Answer {
-        let certain = self.doubtful == 0;
         match self.items.front() {
-            Some(p)
-                if certain
-                    && p.asked != Asked::Unheard
-                    && p.acked.is_none_or(|acked| acked <= start) =>
-            {
-                self.pop().map_or(Answer::None, Answer::To)
+            Some(p) if self.doubtful > 0 || p.acked.is_some_and(|acked| acked > start) => {
+                Answer::None
+            }
+            Some(p) if p.asked == Asked::Greeting => self.pop().map_or(Answer::None, Answer::To),
+            Some(p) if p.asked != Asked::Unheard => {
+                self.settled = 1;
+                Answer::Unclear
             }
             _ => Answer::None,
         }

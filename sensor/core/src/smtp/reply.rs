@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn lines() {
-        let table: &[(&[u8], Option<(u16, bool, &[u8])>)] = &[
+        type Parts = Option<(u16, bool, &'static [u8])>;
+        let table: &[(&[u8], Parts)] = &[
             (b"250 OK", Some((250, false, b"OK"))),
             (b"250-SIZE 1", Some((250, true, b"SIZE 1"))),
             (b"250", Some((250, false, b""))),

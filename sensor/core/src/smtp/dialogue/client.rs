@@ -10,6 +10,7 @@ use super::super::{CaptureState, DialogueSink, HeloVerb, Place, Starttls, Visibl
 use super::opening::{self, FirstBytes, Proxy, ProxyEnd, TlsLook};
 use super::transactions::{Current, End, Stage};
 use super::{Context, Dialogue};
+use crate::base::Stamp;
 
 /// What the next byte of the client belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(super) struct Client {
     pub(super) next: u64,
     /// After a gap: message text may be sent, or commands, or the answer to an AUTH challenge.
     pub(super) doubt: bool,
+    /// A MAIL may have been said in a gap, and the transaction may still be open.
+    pub(super) hidden_mail: bool,
     /// The next line may be the end of one whose beginning was lost.
     ragged: bool,
     /// The connection was joined in the middle, and nothing has yet told that it was at its beginning.
@@ -60,12 +63,16 @@ pub(super) struct Client {
     pub(super) refused: Option<u64>,
     /// Bytes missing right behind a DATA command.
     pub(super) after_data_gap: u64,
+    /// The DATA that is waited for was in a gap that can have held nothing else.
+    pub(super) data_supposed: bool,
     /// Where the first gap in the content being sent began.
     pub(super) body_gap: Option<u64>,
     /// What the client had received when it began to send the content.
     body_acked: Option<u64>,
     /// The content being sent belongs to a DATA that was not seen and perhaps never was.
     supposed: bool,
+    /// What the client had received when it sent its last bytes.
+    pub(super) acked: Option<u64>,
     /// What the client had received when it had sent its last command.
     last_acked: Option<u64>,
 }
@@ -80,15 +87,18 @@ impl Default for Client {
             first_place: None,
             next: 0,
             doubt: false,
+            hidden_mail: false,
             ragged: false,
             late: false,
             auth_open: false,
             judge_tls: false,
             refused: None,
             after_data_gap: 0,
+            data_supposed: false,
             body_gap: None,
             body_acked: None,
             supposed: false,
+            acked: None,
             last_acked: None,
         }
     }
@@ -107,6 +117,7 @@ impl Client {
         self.mode = Mode::Command;
         self.first.end();
         self.doubt = true;
+        self.hidden_mail = true;
         self.ragged = true;
         self.late = true;
     }
@@ -137,6 +148,7 @@ impl Dialogue {
         cx: &mut Context<'_, S>,
     ) {
         self.server_must_have_spoken(&piece.place, cx);
+        self.client.acked = piece.place.acked;
         while !piece.bytes.is_empty() {
             match self.client.mode {
                 Mode::Opening(proxy) => self.opening(proxy, &mut piece, cx),
@@ -236,7 +248,10 @@ impl Dialogue {
         let fresh =
             memchr::memchr(b'\n', piece.bytes).map_or(piece.bytes.len(), |i| i.saturating_add(1));
         let len = self.client.lines.len().saturating_add(fresh as u64);
-        if len <= cx.limits.line_bytes as u64 || self.client.after_data_gap > 0 {
+        if len <= cx.limits.line_bytes as u64
+            || self.client.after_data_gap > 0
+            || self.client.data_supposed
+        {
             return false;
         }
         let first = self.client.lines.first().unwrap_or(piece.place);
@@ -247,7 +262,7 @@ impl Dialogue {
     /// Text follows a DATA that was not answered with 354, as far as was seen.
     fn content_without_354<S: DialogueSink>(&mut self, first: Place, cx: &mut Context<'_, S>) {
         let serial = self.book.current_serial();
-        self.begin_content(serial, Some(first.acked), first.at, cx);
+        self.begin_content(serial, Some(first.acked), cx);
         self.pending.data_followed();
         self.pending.client_sends(first.acked, !self.session.pipelined);
         self.settle_unknown(first.at, cx);
@@ -264,10 +279,10 @@ impl Dialogue {
     pub(super) fn content_after_354<S: DialogueSink>(
         &mut self,
         serial: u32,
-        place: Place,
         cx: &mut Context<'_, S>,
     ) {
-        self.begin_content(serial, None, place.at, cx);
+        self.begin_content(serial, None, cx);
+        self.client.data_supposed = false;
         if self.client.mode == Mode::Command {
             // What was taken for commands behind DATA was text to the server.
             self.pending.clear();
@@ -312,6 +327,7 @@ impl Dialogue {
     fn end_of_data<S: DialogueSink>(&mut self, place: Place, cx: &mut Context<'_, S>) {
         let serial = self.book.current_serial();
         let refused = self.book.current().is_some_and(|t| t.refused.is_some());
+        let unwanted = self.book.current().is_some_and(|t| t.is_unwanted());
         if mem::take(&mut self.client.supposed) {
             self.unseen_transaction(cx);
         }
@@ -319,7 +335,11 @@ impl Dialogue {
         self.client.mode = Mode::Command;
         self.client.body_gap = None;
         self.client.last_acked = place.acked;
-        if refused {
+        if unwanted {
+            // DATA without a recipient is refused (RFC 5321 section 3.3), and the transaction stays open.
+            self.reopen_transaction(serial);
+            self.pending.push_unheard(self.server.next, cx.limits.pending_commands);
+        } else if refused {
             // A server that refused reads the text as commands and answers line by line, or once, or not at all.
             self.end_transaction(serial, End::Left, place.at, cx);
             self.pending.push_unheard(self.server.next, cx.limits.pending_commands);
@@ -365,7 +385,9 @@ impl Dialogue {
         let mut behind_data = false;
         if self.client.mode == Mode::AfterData {
             behind_data = self.pending.has(Asked::Data { followed: false });
-            if mem::take(&mut self.client.after_data_gap) > 0 {
+            if self.client.data_supposed {
+                self.data_was_not(line.first.at, cx);
+            } else if mem::take(&mut self.client.after_data_gap) > 0 {
                 // The content may have been in the gap, with more behind it.
                 self.lose_transaction(line.first.at, cx);
             } else if !command.is_certain() {
@@ -450,6 +472,7 @@ impl Dialogue {
         match command {
             Command::Helo(verb, argument) => {
                 self.leave_transaction(at, cx);
+                self.client.hidden_mail = false;
                 self.session.helo.set(argument, cx.limits.helo_bytes);
                 self.session.helo_verb = Some(verb);
                 self.session.helo_count = self.session.helo_count.saturating_add(1);
@@ -459,7 +482,8 @@ impl Dialogue {
             }
             Command::Mail(path) => {
                 let doubt = self.client.doubt || behind_data;
-                asked = (Asked::Mail, self.begin_transaction(line, path, doubt, cx));
+                let unsure = self.client.hidden_mail && (self.server.heard || self.client.late);
+                asked = (Asked::Mail, self.begin_transaction(line, path, doubt, unsure, cx));
             }
             Command::Rcpt(path) => {
                 if self.client.doubt {
@@ -470,6 +494,9 @@ impl Dialogue {
                 {
                     t.stage = Stage::Envelope;
                     t.refused = None;
+                    if behind_data {
+                        t.set_doubt(line.end.acked);
+                    }
                     t.message.rcpt_to.push(path.path, cx.limits.path_bytes, cx.limits.recipients);
                 }
                 asked = (Asked::Rcpt, self.book.current_serial());
@@ -497,11 +524,14 @@ impl Dialogue {
                 if let Some(t) = self.book.current() {
                     t.message.bdat = true;
                 }
-                self.begin_content(serial, Some(line.first.acked), at, cx);
+                self.begin_content(serial, Some(line.first.acked), cx);
                 self.ask(Asked::Bdat { last }, serial, line.end, cx);
                 return self.chunk_eaten(size, last, cx);
             }
-            Command::Rset => self.leave_transaction(at, cx),
+            Command::Rset => {
+                self.leave_transaction(at, cx);
+                self.client.hidden_mail = false;
+            }
             Command::Quit => {
                 self.session.quit = true;
                 self.leave_transaction(at, cx);
@@ -587,6 +617,7 @@ impl Dialogue {
         self.client.mode = Mode::Command;
         self.client.body_gap = None;
         self.client.doubt = true;
+        self.client.hidden_mail = true;
         self.client.ragged = true;
     }
 
@@ -614,22 +645,64 @@ impl Dialogue {
                     self.commands_lost(place, cx);
                 }
             }
-            Mode::AfterData if self.client.refused.is_none() => {
+            Mode::AfterData if self.client.refused.is_none() && !self.client.data_supposed => {
                 // Content, if the server's answer to DATA says so.
                 self.client.lines.clear();
                 self.client.after_data_gap = self.client.after_data_gap.saturating_add(len);
                 self.doubt(cx);
             }
             Mode::Opening(_) | Mode::Command | Mode::AfterData | Mode::Secret => {
+                if self.client.lines.pending().starts_with(&[0x16]) {
+                    return self.encrypted(place.offset < 3, cx);
+                }
+                if self.may_be_data(len) {
+                    return self.suppose_data(place, cx);
+                }
                 self.client.mode = Mode::Command;
                 self.commands_lost(place, cx);
             }
         }
     }
 
+    /// A gap of this length, where a command is due, holds DATA if it holds only one command and 354 comes: no other
+    /// that is so short, and no two, are answered so. Then the envelope is whole.
+    fn may_be_data(&mut self, len: u64) -> bool {
+        const SHORTEST: u64 = b"DATA\n".len() as u64;
+        const TWO: u64 = 2 * SHORTEST;
+        let in_order =
+            self.client.mode == Mode::Command && !self.client.doubt && !self.client.lines.is_open();
+        let whole = self
+            .book
+            .current()
+            .is_some_and(|t| t.stage == Stage::Envelope && t.message.rcpt_to.total() > 0);
+        in_order && whole && (SHORTEST..TWO).contains(&len)
+    }
+
+    /// Waits for what the server says to what was in the gap.
+    fn suppose_data<S: DialogueSink>(&mut self, place: Place, cx: &mut Context<'_, S>) {
+        let serial = self.book.current_serial();
+        if let Some(t) = self.book.current() {
+            t.stage = Stage::Asked;
+        }
+        self.client.data_supposed = true;
+        self.client.refused = None;
+        self.client.after_data_gap = 0;
+        self.client.mode = Mode::AfterData;
+        self.ask(Asked::Data { followed: false }, serial, Place { acked: None, ..place }, cx);
+    }
+
+    /// It was no DATA that was in the gap, or nobody knows.
+    pub(super) fn data_was_not<S: DialogueSink>(&mut self, at: Stamp, cx: &mut Context<'_, S>) {
+        self.client.data_supposed = false;
+        self.client.mode = Mode::Command;
+        self.lose_transaction(at, cx);
+        self.doubt(cx);
+    }
+
     /// Any commands may have been said in a gap.
     fn commands_lost<S: DialogueSink>(&mut self, place: Place, cx: &mut Context<'_, S>) {
         self.client.lines.clear();
+        self.client.data_supposed = false;
         let serial = self.book.current_serial();
         match self.book.current().map(|t| (t.stage, t.refused)) {
             Some((Stage::Content, _)) => {
@@ -649,6 +722,7 @@ impl Dialogue {
 
     fn doubt<S>(&mut self, cx: &mut Context<'_, S>) {
         self.client.doubt = true;
+        self.client.hidden_mail = true;
         self.client.ragged = true;
         self.pending.push_unheard(self.server.next, cx.limits.pending_commands);
     }

@@ -84,14 +84,15 @@ impl Dialogue {
         if let Some(end) = self.server.ragged.take() {
             // The end of a lost line may look like a reply. This one begins a reply if a client that had received just
             // what was lost went on to speak, or if it greets before the client has spoken.
-            let spoken =
-                self.pending.last().is_some_and(|p| p.acked == Some(end)) && self.client.next > 0;
+            let spoken = self.client.acked == Some(end) && self.client.next > 0;
             let greets = self.session.capture.contains(CaptureState::JOINED_LATE)
                 && end == 0
                 && self.client.next == 0
                 && text.starts_with(b"220");
             if line.first.offset != end || !(spoken || greets) {
-                return;
+                // Whether it was a reply or the end of one, it belongs to what is lost.
+                self.server.lost_in_content = true;
+                return self.pending.server_gap(line.end.offset);
             }
             self.server.replies.set_clean();
             if greets {
@@ -158,7 +159,7 @@ impl Dialogue {
                 self.client.after_data_gap = 0;
                 self.pending.settle_all();
                 self.settle_unknown(reply.end.at, cx);
-                self.content_after_354(0, reply.end, cx);
+                self.content_after_354(0, cx);
                 self.client.body_gap = Some(self.client.next);
                 self.server.lost_in_content = false;
             }
@@ -236,13 +237,12 @@ impl Dialogue {
                     *count = count.saturating_add(1);
                 }
             }
-            (Asked::Data { followed: true }, Some(354)) => self.begin_content(serial, None, at, cx),
+            (Asked::Data { followed: true }, Some(354)) => self.begin_content(serial, None, cx),
             (Asked::Data { followed: false }, Some(354)) => {
-                if let Some(place) = reply.map(|r| r.end) {
-                    self.server.lost_in_content = false;
-                    self.content_after_354(serial, place, cx);
-                }
+                self.server.lost_in_content = false;
+                self.content_after_354(serial, cx);
             }
+            (Asked::Data { .. }, _) if self.client.data_supposed => self.data_was_not(at, cx),
             (Asked::Data { .. }, Some(code @ 400..)) => {
                 self.data_refused(serial, code, reply.map(|r| r.end), cx)
             }
@@ -255,7 +255,8 @@ impl Dialogue {
                 }
             }
             (Asked::EndOfData, code) => {
-                if !self.data_answered(serial, code, at, cx) {
+                let answered = self.data_answered(serial, code, at, cx);
+                if !answered {
                     self.pending.again(pending);
                 }
             }

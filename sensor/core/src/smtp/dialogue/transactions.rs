@@ -49,8 +49,10 @@ pub(super) struct Transaction {
     pub(super) refused: Option<u16>,
     /// Another MAIL was said, not yet answered: a server refuses it and stays with this one (RFC 5321 section 4.1.4).
     suspended: bool,
-    /// It was begun where message text may have been taken for commands; what the client had then received.
+    /// Message text may have been taken for commands; what the client had then received.
     doubt: Option<u64>,
+    /// A transaction may have been open when MAIL was said, so that it counts only if MAIL was answered with 2xx.
+    unsure: bool,
     /// More content is wanted by the sink.
     wanted: bool,
     /// The sink was told that content begins, and not yet that it ended.
@@ -61,6 +63,18 @@ pub(super) struct Transaction {
     asked_for: bool,
     /// Recipients whose answer to the end of data (RFC 2033) has not come.
     answers: u32,
+}
+
+impl Transaction {
+    /// Message text may have been taken for commands; what the client had then received.
+    pub(super) fn set_doubt(&mut self, acked: Option<u64>) {
+        self.doubt = Some(acked.unwrap_or(u64::MAX));
+    }
+
+    /// Whether content was sent although there is no recipient, and no 354 was seen.
+    pub(super) fn is_unwanted(&self) -> bool {
+        !self.asked_for && self.message.rcpt_to.total() == 0
+    }
 }
 
 /// To what commands and content belong.
@@ -91,6 +105,12 @@ impl Book {
         }
         self.current = Current::None;
         self.serial = 0;
+    }
+
+    /// How many are open.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
     }
 
     /// The transaction to which commands and content belong.
@@ -137,8 +157,10 @@ impl Dialogue {
         line: &Line<'_>,
         path: Path<'_>,
         doubt: bool,
+        unsure: bool,
         cx: &mut Context<'_, S>,
     ) -> u32 {
+        let mut unsure = unsure;
         let before = self.book.current().map(|t| (t.serial, t.stage, t.mail_refused));
         match before {
             Some((_, Stage::Envelope | Stage::Asked, false)) => {
@@ -146,6 +168,7 @@ impl Dialogue {
                 if let Some(t) = self.book.current() {
                     t.suspended = true;
                 }
+                unsure = true;
             }
             Some((serial, ..)) => self.end_transaction(serial, End::Left, line.end.at, cx),
             None => {}
@@ -163,12 +186,10 @@ impl Dialogue {
         message.start = line.first.at;
         message.mail_from.set(path.path, cx.limits.path_bytes);
         message.mail_parameters.set(path.parameters, cx.limits.path_bytes);
-        t = Transaction {
-            serial: self.book.serial,
-            message,
-            doubt: doubt.then(|| line.end.acked.unwrap_or(u64::MAX)),
-            ..Transaction::default()
-        };
+        t = Transaction { serial: self.book.serial, message, unsure, ..Transaction::default() };
+        if doubt {
+            t.set_doubt(line.end.acked);
+        }
         self.session.transactions = self.session.transactions.saturating_add(1);
         self.book.open.push_back(t);
         self.book.current = Current::Open;
@@ -243,7 +264,13 @@ impl Dialogue {
                     self.drop_suspended(at, cx);
                 }
             }
-            Some(_) => self.drop_suspended(at, cx),
+            Some(_) => {
+                self.client.hidden_mail = false;
+                if let Some(t) = self.book.get(serial) {
+                    t.unsure = false;
+                }
+                self.drop_suspended(at, cx);
+            }
             None if suspended => {
                 // Which of the two the server went on with is not known.
                 self.drop_suspended(at, cx);
@@ -267,10 +294,8 @@ impl Dialogue {
         &mut self,
         serial: u32,
         acked: Option<Option<u64>>,
-        at: Stamp,
         cx: &mut Context<'_, S>,
     ) {
-        self.drop_suspended(at, cx);
         let Some(t) = self.book.get(serial) else { return };
         // Message text cannot make the server speak: where it spoke, these are commands.
         let confirmed = match (acked, t.doubt) {
@@ -341,13 +366,24 @@ impl Dialogue {
         let lmtp = self.session.helo_verb == Some(HeloVerb::Lhlo);
         if let Some(t) = self.book.get(serial) {
             t.stage = Stage::Ended;
-            t.answers = if lmtp { t.message.rcpt_accepted } else { 1 };
+            let recipients = t.message.rcpt_to.total().saturating_sub(t.message.rcpt_rejected);
+            t.answers = if lmtp { recipients } else { 1 };
             if t.told {
                 t.told = false;
                 cx.sink.content(&self.session, &mut t.message, Content::End);
             }
         }
         self.book.current = Current::None;
+    }
+
+    /// The content was not taken as such: the envelope is still being said.
+    pub(super) fn reopen_transaction(&mut self, serial: u32) {
+        if let Some(t) = self.book.get(serial) {
+            t.stage = Stage::Envelope;
+            t.began = false;
+            t.message.size = 0;
+            self.book.current = Current::Open;
+        }
     }
 
     fn end_content<S: DialogueSink>(&mut self, t: &mut Transaction, cx: &mut Context<'_, S>) {
@@ -398,7 +434,7 @@ impl Dialogue {
                 Some(before) if before < 400 => Some(before),
                 _ => Some(code),
             },
-            End::Unseen | End::Left => message.reply_code,
+            End::Unseen | End::Left => message.reply_code.filter(|&code| code < 400),
         };
         (message.outcome, message.reply_code) = match (t.refused, code, end) {
             (Some(code), ..) | (None, Some(code @ 400..), _) => (Outcome::Rejected, Some(code)),
@@ -411,7 +447,7 @@ impl Dialogue {
         let refused = t.refused.is_some() && t.message.rcpt_accepted > 0;
         let to_somebody = t.asked_for || t.message.rcpt_to.total() > 0;
         let said = (t.began && to_somebody) || refused;
-        if said && t.doubt.is_some() {
+        if said && (t.doubt.is_some() || t.unsure) {
             self.count_partial(cx);
         } else if said {
             if t.message.outcome == Outcome::Accepted {

@@ -342,7 +342,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "TLS from the first byte",
         script: r"
-            C| \x16\x03\x01\x02\x00\x01\x00\r\nEHLO x\r\n
+            C| \x16\x03\x01\x02\x00\x01\x00EHLO\x00x\r\n
             S| \x16\x03\x03250 x\r\n",
         session: "ImplicitTls c0",
         messages: &[],
