@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::measure::{self, median};
-use super::{captures, pcap};
+use super::{captures, pcap, peers};
 use crate::run;
 
 /// Few connections, and many.
@@ -65,7 +65,7 @@ pub(super) fn measure(rounds: usize, quick: bool) -> Result<Flows> {
             runs.push(measure::run(&mut command, &folder.join("flows.out"))?);
         }
         let mut copy = tcpdump.command();
-        copy.arg("-r").arg(&paths[3]).args(["-w", "/dev/null"]);
+        peers::tcpdump_copy(&mut copy, &paths[3]);
         copies.push(measure::run(&mut copy, &folder.join("flows.out"))?);
     }
     let cpu = |at: usize| median(runs[at].iter().map(|run| run.cpu));

@@ -68,7 +68,7 @@ pub(super) fn all() -> Result<Vec<Peer>> {
         let how = format!("{}: `tcpdump -r FILE -w /dev/null`", tool.version("--version"));
         Peer::of(TCPDUMP, how, move |capture| {
             let mut command = tool.command();
-            command.arg("-r").arg(capture).args(["-w", "/dev/null"]);
+            tcpdump_copy(&mut command, capture);
             command
         })
     }));
@@ -96,6 +96,14 @@ pub(super) fn all() -> Result<Vec<Peer>> {
         }));
     }
     Ok(peers)
+}
+
+/// tcpdump, reading and writing and nothing else. Of root it takes another user's rights, who need not be here.
+pub(super) fn tcpdump_copy(tcpdump: &mut Command, capture: &Path) {
+    if run::is_root() {
+        tcpdump.args(["-Z", "root"]);
+    }
+    tcpdump.arg("-r").arg(capture).args(["-w", "/dev/null"]);
 }
 
 /// tshark, asked for what is needed to tell sessions and envelopes.
@@ -160,6 +168,7 @@ fn suricata_config(mime: bool) -> PathBuf {
         parsers.iter().map(|parser| format!("    {parser}: {{enabled: no}}\n")).collect();
     let text = format!(
         "%YAML 1.1\n---\nvars:\n  address-groups: {{HOME_NET: any, EXTERNAL_NET: any}}\nstats: {{enabled: no}}\n\
+         classification-file: /dev/null\nreference-config-file: /dev/null\n\
          outputs:\n  - eve-log:\n      enabled: yes\n      filetype: regular\n      filename: eve.json\n      types: [smtp]\n\
          unix-command: {{enabled: no}}\n\
          app-layer:\n  protocols:\n    smtp:\n      enabled: yes\n      raw-extraction: no\n      \
