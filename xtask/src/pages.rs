@@ -1,55 +1,34 @@
 //! The pages that are generated from the program, so that they cannot tell anything else than it does.
-
-use std::process::Command;
+//!
+//! Each lies beside the code that it tells of, and a test there compares it with the tree; with `BOTLIKE_PAGES=write` in
+//! the environment that test writes the page instead. Pages made by measuring (`docs/BENCHMARKS.md`, `docs/DAMAGE.md`) are
+//! not among them: they tell of a run, and are as old as it.
 
 use anyhow::{Context, Result};
 
-use crate::run;
+use crate::{run, setup};
 
-/// A page of the tree and the arguments with which the program prints it.
-struct Page {
-    path: &'static str,
-    botlike: &'static [&'static str],
-}
-
-/// All of them. Pages made by measuring (`docs/BENCHMARKS.md`, `docs/DAMAGE.md`, `docs/FIDELITY.md`) are not among them:
-/// they tell of a run, and are as old as it.
-const PAGES: &[Page] = &[];
+/// The tests that hold generated pages: package, target, and what their names begin with.
+const GENERATORS: &[(&str, &str, &str)] = &[("botlike", "--lib", "pages::")];
 
 /// Writes every page anew.
 pub(crate) fn write_all() -> Result<()> {
-    for (page, text) in generated()? {
-        let path = run::root().join(page.path);
-        if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
-            continue;
-        }
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        println!("wrote {}", page.path);
+    each("write")
+}
+
+/// An error where a page is not what the program says today.
+pub(crate) fn check() -> Result<()> {
+    each("check").context("stale pages; `cargo xtask pages` writes them anew")
+}
+
+fn each(mode: &str) -> Result<()> {
+    setup::build_libraries()?;
+    for (package, target, tests) in GENERATORS {
+        let mut command = run::cargo();
+        command
+            .args(["test", "--quiet", "--package", package, target, "--", tests])
+            .env("BOTLIKE_PAGES", mode);
+        run::output(&mut command)?;
     }
     Ok(())
-}
-
-/// The pages whose text is not what the program prints today.
-pub(crate) fn stale() -> Result<Vec<String>> {
-    let mut stale = Vec::new();
-    for (page, text) in generated()? {
-        if std::fs::read_to_string(run::root().join(page.path)).ok().as_deref() != Some(&text) {
-            stale.push(format!("{}: stale; `cargo xtask pages` writes it anew", page.path));
-        }
-    }
-    Ok(stale)
-}
-
-fn generated() -> Result<Vec<(&'static Page, String)>> {
-    if PAGES.is_empty() {
-        return Ok(Vec::new());
-    }
-    let program = run::debug_botlike()?;
-    PAGES
-        .iter()
-        .map(|page| Ok((page, run::output(Command::new(&program).args(page.botlike))?)))
-        .collect()
 }

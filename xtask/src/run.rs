@@ -87,13 +87,6 @@ pub(crate) fn release_botlike() -> Result<PathBuf> {
     Ok(target().join("release").join("botlike"))
 }
 
-/// The program without optimisation, for what needs no speed.
-pub(crate) fn debug_botlike() -> Result<PathBuf> {
-    crate::setup::build_libraries()?;
-    run(cargo().args(["build", "--quiet", "--package", "botlike", "--bin", "botlike"]))?;
-    Ok(target().join("debug").join("botlike"))
-}
-
 fn show(command: &Command) -> String {
     let words: Vec<_> = std::iter::once(command.get_program())
         .chain(command.get_args())

@@ -13,6 +13,9 @@ use super::lab::{CLIENT, End, Lab, Running, SERVER};
 use super::pcap::Shape;
 use crate::{run, tools};
 
+/// In so many goes the mail of the mixed capture is sent, spread over the bulk traffic.
+const PIECES: u32 = 20;
+
 /// What is in a capture.
 pub(super) struct Recipe {
     pub(super) name: &'static str,
@@ -151,12 +154,19 @@ impl Recipe {
                 };
                 let address = format!("{SERVER}:8080");
                 let _bulk_sink = lab.serve(&own(&["bulk-sink", &address])?, 8080)?;
-                let megabytes = if quick { quick_megabytes } else { megabytes }.to_string();
+                let megabytes = if quick { quick_megabytes } else { megabytes };
+                let bulk = own(&["bulk-source", &address, &megabytes.to_string()])?;
                 lab.capture(draft, || {
-                    let bulk = Running::start(
-                        &mut lab.inside(End::Client, &own(&["bulk-source", &address, &megabytes])?),
-                    )?;
-                    source(&lab, sessions, &["-l", &bytes.to_string()])?;
+                    let bulk = Running::start(&mut lab.inside(End::Client, &bulk))?;
+                    let begin = Instant::now();
+                    for piece in 0..PIECES {
+                        source(&lab, sessions / PIECES, &["-l", &bytes.to_string()])?;
+                        // The bulk runs at 100 megabytes a second: mail comes as long as it does.
+                        let due = Duration::from_millis(
+                            u64::from(piece + 1) * megabytes * 10 / u64::from(PIECES),
+                        );
+                        std::thread::sleep(due.saturating_sub(begin.elapsed()));
+                    }
                     bulk.finish()
                 })
             }

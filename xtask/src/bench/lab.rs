@@ -48,7 +48,7 @@ impl Lab {
         for (end, address) in [(End::Client, CLIENT), (End::Server, SERVER)] {
             run::run(&mut lab.inside(
                 end,
-                &ip.command().args(["address", "add", &format!("{address}/24"), "dev", "wire0"]),
+                ip.command().args(["address", "add", &format!("{address}/24"), "dev", "wire0"]),
             ))?;
             // Frames as they are on a wire, not the super-packets of an interface that leaves segmentation to hardware.
             let off = ["-K", "wire0", "tso", "off", "gso", "off", "gro", "off", "tx", "off"];

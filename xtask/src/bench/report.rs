@@ -1,0 +1,179 @@
+//! `docs/BENCHMARKS.md`: the prose is here, the figures come from the run.
+
+use std::fmt::Write as _;
+
+use super::captures::{self, Capture};
+use super::flows::Flows;
+use super::measure::{self, Usage, median};
+use super::peers::{self, Peer};
+
+/// What was measured: for each capture, for each peer, its rounds; and how many sessions botlike found.
+pub(super) struct Results<'a> {
+    pub(super) command: String,
+    pub(super) rounds: usize,
+    pub(super) captures: &'a [Capture],
+    pub(super) peers: &'a [Peer],
+    pub(super) runs: Vec<Vec<Vec<Usage>>>,
+    pub(super) flows: Option<Flows>,
+}
+
+/// Bytes of a tracked flow, MiB for 20 000 sessions, and the ratios, all of DESIGN's "numbers to reach".
+const FLOW_BYTES: f64 = 96.0;
+const SESSIONS_MIB: f64 = 64.0;
+const OF_TCPDUMP: f64 = 2.0;
+const OF_SURICATA: f64 = 0.1;
+/// "No slower per packet" is met within the spread of the measurement.
+const SPREAD: f64 = 1.05;
+
+/// Why a row stands as it does: what the figures themselves do not say. To be gone over when they change.
+const WHY_TCPDUMP: &str = "";
+const WHY_SURICATA: &str = "";
+const WHY_MEMORY: &str = "";
+const WHY_FLOW: &str = "";
+
+impl Results<'_> {
+    fn median(&self, capture: usize, peer: &str, of: impl Fn(&Usage) -> f64) -> Option<f64> {
+        let at = self.peers.iter().position(|one| one.name == peer)?;
+        let runs = &self.runs[capture][at];
+        (!runs.is_empty()).then(|| median(runs.iter().map(of)))
+    }
+
+    fn cpu(&self, capture: usize, peer: &str) -> Option<f64> {
+        self.median(capture, peer, |run| run.cpu)
+    }
+
+    /// The page.
+    pub(super) fn page(&self) -> String {
+        let mut page = format!(
+            "# Benchmarks\n\nMade by `{}`: {}. Programs take turns, {} rounds, medians; every capture is in the page cache \
+             before.\nThe machine is shared with nothing that is measured, but is a small virtual one: figures of two runs differ \
+             by some per\ncent, ratios by less. Nothing here is a test.\n\n",
+            self.command,
+            measure::machine(),
+            self.rounds
+        );
+        let _ = write!(
+            page,
+            "## Numbers to reach\n\nThose of the design that concern reading.\n\n{}\n",
+            self.targets()
+        );
+        let _ = write!(page, "## Programs\n\n");
+        for peer in self.peers {
+            let _ = writeln!(page, "- **{}**: {}", peer.name, peer.how);
+        }
+        let _ = write!(
+            page,
+            "\n## Captures\n\nMade by `cargo xtask bench captures`: {}.\n",
+            captures::method()
+        );
+        for at in 0..self.captures.len() {
+            page.push_str(&self.capture(at));
+        }
+        page
+    }
+
+    fn capture(&self, at: usize) -> String {
+        let Capture { recipe, shape, .. } = &self.captures[at];
+        let foreign = 100.0 - 100.0 * shape.smtp_bytes as f64 / shape.bytes as f64;
+        let mut text = format!(
+            "\n### {}: {}\n\n{} packets, {:.1} MB, {} SMTP sessions; {foreign:.1} % of the bytes are not SMTP.\n\n\
+             | program | CPU s | least to most | × tcpdump | × botlike | wall s | peak MiB | packets/s | sessions/s |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+            recipe.name,
+            recipe.what,
+            shape.packets,
+            shape.bytes as f64 / 1e6,
+            shape.sessions
+        );
+        for (peer, runs) in self.peers.iter().zip(&self.runs[at]) {
+            let (Some(cpu), Some(wall)) =
+                (self.cpu(at, peer.name), self.median(at, peer.name, |run| run.wall))
+            else {
+                let _ = writeln!(text, "| {} | could not be had | | | | | | | |", peer.name);
+                continue;
+            };
+            let least = runs.iter().map(|run| run.cpu).fold(f64::INFINITY, f64::min);
+            let most = runs.iter().map(|run| run.cpu).fold(0.0, f64::max);
+            let times = |of: &str| {
+                self.cpu(at, of).map_or_else(String::new, |of| format!("{:.2}", cpu / of))
+            };
+            let peak = median(runs.iter().map(|run| run.peak));
+            let _ = writeln!(
+                text,
+                "| {} | {cpu:.3} | {least:.3}–{most:.3} | {} | {} | {wall:.3} | {peak:.1} | {:.0} | {:.0} |",
+                peer.name,
+                times(peers::TCPDUMP),
+                times(peers::BOTLIKE),
+                shape.packets as f64 / wall,
+                shape.sessions as f64 / wall
+            );
+        }
+        text
+    }
+
+    fn targets(&self) -> String {
+        let mut text =
+            String::from("| what | reach | measured | reached | why |\n|---|---|---|---|---|\n");
+        let mut row =
+            |what: &str, reach: &str, measured: String, reached: Option<(bool, f64)>, why: &str| {
+                let reached = match reached {
+                    None => "not measured".to_owned(),
+                    Some((true, by)) => format!("yes, {by:.2} times better"),
+                    Some((false, by)) => format!("**no**, by a factor of {:.2}", 1.0 / by),
+                };
+                let _ = writeln!(text, "| {what} | {reach} | {measured} | {reached} | {why} |");
+            };
+        let limit = |value: f64, limit: f64| Some((value <= limit, limit / value));
+        for (at, capture) in self.captures.iter().enumerate() {
+            let name = capture.recipe.name;
+            let own = self.cpu(at, peers::BOTLIKE).unwrap_or(f64::NAN);
+            if let Some(tcpdump) = self.cpu(at, peers::TCPDUMP) {
+                let ratio = own / tcpdump;
+                let what = format!("CPU seconds, `{name}`, of tcpdump's");
+                row(&what, "≤ 2", format!("{ratio:.2}"), limit(ratio, OF_TCPDUMP), WHY_TCPDUMP);
+            }
+            for peer in [peers::SURICATA, peers::SURICATA_NO_MIME] {
+                let what = format!("CPU seconds, `{name}`, of those of {peer}");
+                match self.cpu(at, peer) {
+                    Some(cpu) => row(
+                        &what,
+                        "≤ 1/10",
+                        format!("1/{:.1}", cpu / own),
+                        limit(own / cpu, OF_SURICATA),
+                        WHY_SURICATA,
+                    ),
+                    None => row(&what, "≤ 1/10", String::new(), None, "Suricata could not be had"),
+                }
+            }
+            if name == "small"
+                && let Some(peak) = self.median(at, peers::BOTLIKE, |run| run.peak)
+            {
+                let what = "memory while reading 20 000 sessions";
+                row(
+                    what,
+                    "≤ 64 MiB",
+                    format!("{peak:.1} MiB"),
+                    limit(peak, SESSIONS_MIB),
+                    WHY_MEMORY,
+                );
+            }
+        }
+        if let Some(flows) = self.flows {
+            let what = "1 000 000 tracked flows, bytes each";
+            row(
+                what,
+                "≤ 96",
+                format!("{:.0}", flows.bytes),
+                limit(flows.bytes, FLOW_BYTES),
+                WHY_FLOW,
+            );
+            let what = "1 000 000 tracked flows, time per packet, of that with 10 000";
+            let measured = format!(
+                "{:.0} ns of {:.0} ns (tcpdump: {:.0} ns)",
+                flows.many, flows.few, flows.copy
+            );
+            row(what, "≤ 1", measured, limit(flows.many / flows.few, SPREAD), WHY_FLOW);
+        }
+        text
+    }
+}
