@@ -126,9 +126,12 @@ impl Case {
         }
         let alone = self.script.without.iter().any(|(name, _)| name == WORKERS);
         for workers in [2, 4].into_iter().filter(|_| !alone) {
-            if self.lines(Variant::Plain, workers)?.1 != output {
-                let _ =
-                    writeln!(report, "{}: {workers} workers print other bytes than one", self.name);
+            let theirs = self.lines(Variant::Plain, workers)?.1;
+            if theirs != output {
+                let _ = writeln!(report, "{}: {workers} workers, other bytes than one:", self.name);
+                if let (Ok(one), Ok(many)) = (normal::lines(&output), normal::lines(&theirs)) {
+                    report.push_str(&difference(&one, &many));
+                }
             }
         }
         if std::env::var_os("BOTLIKE_BLESS").is_some_and(|v| v == "1") {

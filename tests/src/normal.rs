@@ -4,12 +4,12 @@
 //! |---|---|---|
 //! | always | `event.sequence`, `observer.version` | the place among lines that the golden leaves out; the release |
 //! | always | lines of `botlike.stats` and `botlike.sensor` | counters of the run, unless the case asks (`lines:`) |
-//! | bytes, duplicated | `*.packets` | more packets |
+//! | bytes, duplicated, reordered, crossed | `*.packets` | more packets, or others before a session is told |
 //! | vlan, qinq | `network.vlan` | the tags |
 //! | sll, sll2, raw, null | `network.vlan` | some of these cannot carry the tag of a case that has one |
 //! | ipv6 | `network.type`, `network.community_id`, `event.id` and what names it | hashes of the tuple; the addresses themselves are mapped back |
 //! | reordered, crossed | `event.id` and what names it | a hash of the first stamp: who came first may change |
-//! | reordered, crossed, duplicated | times, by at most 100 ms; spans of time likewise | stamped by the packet that completed them |
+//! | bytes, duplicated, reordered, crossed | times, by at most 100 ms; spans of time likewise | stamped by the packet that completed them; a hole is given up after so many packets |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -57,7 +57,7 @@ pub fn for_variant(lines: &mut [Value], variant: Variant) {
     let mut ids = BTreeMap::new();
     for line in lines.iter_mut() {
         match variant {
-            Variant::Bytes | Variant::Duplicated => {
+            Variant::Bytes | Variant::Duplicated | Variant::Reordered | Variant::Crossed => {
                 for part in ["source", "destination", "network"] {
                     remove(line, &[part, "packets"]);
                 }
@@ -74,7 +74,7 @@ pub fn for_variant(lines: &mut [Value], variant: Variant) {
             | Variant::Null => {
                 remove(line, &["network", "vlan"]);
             }
-            Variant::Plain | Variant::Reordered | Variant::Crossed => {}
+            Variant::Plain => {}
         }
         if matches!(variant, Variant::Ipv6 | Variant::Reordered | Variant::Crossed)
             && let Some(id) = line.pointer("/event/id").and_then(Value::as_str)
@@ -119,7 +119,10 @@ fn rename(value: &mut Value, names: &BTreeMap<String, String>) {
 
 /// Where packets change places, takes over from the golden the times that are near enough.
 pub fn align_times(expected: &[Value], lines: &mut [Value], variant: Variant) {
-    if matches!(variant, Variant::Reordered | Variant::Crossed | Variant::Duplicated) {
+    if matches!(
+        variant,
+        Variant::Bytes | Variant::Reordered | Variant::Crossed | Variant::Duplicated
+    ) {
         for (expected, line) in expected.iter().zip(lines) {
             align(expected, line);
         }

@@ -20,10 +20,10 @@ pub fn open(config: &str, workers: usize) -> Result<Box<dyn Player>, String> {
     Ok(Box::new(Nobody))
 }
 
-/// What `botlike read` writes to standard output for these captures, and the errors that it met.
-pub fn read(captures: &[PathBuf], workers: usize) -> (Vec<u8>, Vec<String>) {
+/// What `botlike read` writes for these captures, and whether it met an error on the way.
+pub fn read(captures: &[PathBuf], workers: usize) -> Result<(Vec<u8>, bool), String> {
     let _ = (captures, workers);
-    (Vec::new(), Vec::new())
+    Ok((Vec::new(), false))
 }
 
 /// The detections that the sensor has, by id.
