@@ -1,6 +1,15 @@
 //! The sensor under test, as narrow as the cases need it. Everything that ties the cases to the program is in this file.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use botlike::config::Config;
+use botlike::emit::{Json, Output, Outputs, Style};
+use botlike::run::{Pipeline, Printer, settings};
+use botlike::source::{Captures, Frame, Options};
+use botlike_core::base::Stamp;
+use botlike_core::wire::LinkType;
 
 /// Takes frames and gives lines.
 pub trait Player {
@@ -12,46 +21,74 @@ pub trait Player {
 }
 
 /// Whether a sensor is bound; without one the cases are only checked for themselves.
-pub const BOUND: bool = false;
+pub const BOUND: bool = true;
 
 /// A sensor with this configuration (TOML) and so many workers.
 pub fn open(config: &str, workers: usize) -> Result<Box<dyn Player>, String> {
-    let _ = (config, workers);
-    Ok(Box::new(Nobody))
+    let mut config = Config::parse("config", config, botlike::rules::ALL).map_err(|faults| faults.to_string())?;
+    config.workers = workers;
+    Ok(Box::new(Sensor::new(&config)))
 }
 
 /// What `botlike read` writes for these captures, and whether it met an error on the way.
 pub fn read(captures: &[PathBuf], workers: usize) -> Result<(Vec<u8>, bool), String> {
-    let _ = (captures, workers);
-    Ok((Vec::new(), false))
+    let config = Config { workers, ..Config::default() };
+    let mut sensor = Sensor::new(&config);
+    let (mut captures, errors) = Captures::open(captures, &Options::default());
+    while let Some(frame) = captures.next() {
+        sensor.pipeline.frame(&frame);
+        let lost = captures.lost();
+        if lost > 0 {
+            sensor.pipeline.lost(lost);
+        }
+    }
+    let failed = !errors.is_empty() || !captures.take_errors().is_empty();
+    Ok((Box::new(sensor).finish(), failed))
 }
 
 /// The detections that the sensor has, by id.
 pub fn detections() -> Vec<&'static str> {
-    vec![
-        "helo.bare_ip",
-        "helo.literal_mismatch",
-        "helo.literal_private",
-        "helo.unqualified",
-        "helo.localhost",
-        "helo.varies_per_ip",
-        "helo.dynamic_pattern",
-        "session.pregreet",
-        "session.no_quit",
-        "session.hold_open",
-        "session.empty_connect",
-        "fanout.dst_ips",
-        "fanout.syn_fail_ratio",
-        "dialect.ignores_starttls",
-    ]
+    botlike::rules::ALL.iter().map(|entry| entry.id).collect()
 }
 
-struct Nobody;
+struct Sensor {
+    pipeline: Pipeline<Printer>,
+    lines: Lines,
+}
 
-impl Player for Nobody {
-    fn frame(&mut self, _at_nanos: u64, _link: u32, _data: &[u8], _orig_len: u32) {}
+impl Sensor {
+    fn new(config: &Config) -> Self {
+        let lines = Lines::default();
+        let output = Output::new("lines", Box::new(Json::new(Style::default())), Box::new(lines.clone()));
+        let printer = Printer::new(config, Outputs::new(vec![output]));
+        Self { pipeline: Pipeline::new(&settings(config), printer), lines }
+    }
+}
+
+impl Player for Sensor {
+    fn frame(&mut self, at_nanos: u64, link: u32, data: &[u8], orig_len: u32) {
+        let link = LinkType::from_number(link);
+        self.pipeline.frame(&Frame { at: Stamp::from_nanos(at_nanos), link, iface: 0, data, orig_len });
+    }
 
     fn finish(self: Box<Self>) -> Vec<u8> {
-        Vec::new()
+        let end = self.pipeline.finish();
+        end.sink.end(&end.counters, end.last);
+        std::mem::take(&mut *self.lines.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A writer whose bytes are kept.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -47,9 +47,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// A worker's tracker. The caps hold for all workers together.
     pub(super) fn tracker(&self) -> Tracker {
+        let mut limits = self.limits.clone();
+        for cap in [&mut limits.flows, &mut limits.sessions, &mut limits.reorder_total] {
+            *cap = cap.div_ceil(self.workers.max(1));
+        }
         Tracker::new(botlike_core::tracker::Settings {
-            limits: self.limits.clone(),
+            limits,
             tuning: self.tuning.clone(),
             ports: Ports::new(&self.ports),
             hold_after: self.hold_after,
