@@ -6,6 +6,7 @@
 
 mod bench;
 mod demo;
+mod fidelity;
 mod floors;
 mod pages;
 mod run;
@@ -33,6 +34,7 @@ usage: cargo xtask COMMAND
   bench captures           only make the captures
   bench flows              what a tracked flow costs, for docs/BENCHMARKS.md
   bench damage             lossy, SYN-less and one-sided copies compared with tshark, for docs/DAMAGE.md
+  fidelity [--check]       what botlike and tshark read in the public captures, compared, for docs/FIDELITY.md
   tools NAME…              unpack tcpdump, tshark, smtp-source … under the target directory, and print where";
 
 fn main() -> ExitCode {
@@ -54,6 +56,7 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["tidy", "--fix"] => tidy::main(true),
         ["pages"] => pages::write_all().map(|()| ExitCode::SUCCESS),
         ["bench", rest @ ..] => bench::main(rest),
+        ["fidelity", rest @ ..] => fidelity::main(rest),
         ["tools", names @ ..] if !names.is_empty() => tools::main(names),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
