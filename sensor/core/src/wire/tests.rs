@@ -590,6 +590,19 @@ fn the_short_way_says_what_the_long_way_says() {
 }
 
 #[test]
+fn a_length_without_room_for_ports_is_malformed() {
+    for (total, malformed) in [(0, 0), (1, 1), (19, 1), (20, 1), (23, 1), (24, 0), (39, 0)] {
+        let mut frame = ethernet(0x0800, &ip4());
+        frame[16..18].copy_from_slice(&[0, total]);
+        let mut front = Front::new(&[587], &Limits::default());
+        let len = frame.len() as u32;
+        assert!(front.frame(Stamp::ZERO, LinkType::Ethernet, 0, &frame, len).is_none());
+        let c = front.counters();
+        assert_eq!((c.malformed, c.other_ports), (malformed, 1 - malformed), "{total}");
+    }
+}
+
+#[test]
 fn ports_are_watched_on_either_end() {
     let (limits, p4) = (Limits::default(), ip4());
     let take = |ports: &[u16], packet: &[u8]| {
