@@ -255,7 +255,7 @@ fn what_is_no_segment_says_why() {
         ("udp v6", Raw, with(&p6, 6, 17), NotTcp),
         ("no next header", Raw, with(&p6, 6, 59), NotTcp),
         ("header length 4", Raw, with(&p4, 0, 0x44), Malformed),
-        ("options cut", Raw, with(&p4[..30].to_vec(), 0, 0x4f), Malformed),
+        ("options cut", Raw, with(&p4[..30], 0, 0x4f), Malformed),
         ("total below header", Raw, with(&with(&p4, 2, 0), 3, 19), Malformed),
         ("total cuts ports", Raw, with(&with(&p4, 2, 0), 3, 23), Malformed),
         ("total cuts TCP", Raw, with(&with(&p4, 2, 0), 3, 39), Malformed),
@@ -263,7 +263,7 @@ fn what_is_no_segment_says_why() {
         ("data offset beyond", Raw, with(&with(&p4, 3, 44), 32, 0xf0), Malformed),
         ("seventeen extensions", Raw, chain(17), Malformed),
         ("hop-by-hop later", Raw, second_hop_by_hop, Malformed),
-        ("extension cut", Raw, with(&chain(1)[..44].to_vec(), 6, 60), Malformed),
+        ("extension cut", Raw, with(&chain(1)[..44], 6, 60), Malformed),
     ];
     for (name, link, frame, expected) in &cases {
         match whole(*link, frame) {
