@@ -218,4 +218,22 @@ mod tests {
         raw.extend(b"?=");
         assert_eq!(decoded(&raw), "П".repeat(1000).as_bytes());
     }
+
+    #[test]
+    fn nothing_hostile_takes_long() {
+        // Quadratic work would be 10^12 steps.
+        for unit in [
+            "=?",
+            "=?a?q?",
+            "?=",
+            "=?utf-8?Q?a",
+            "=?utf-8?Q?a?=",
+            "=?a?Q?b?= ",
+            "=?a",
+            "=?utf-8?B?",
+        ] {
+            let raw = unit.repeat(1_000_000 / unit.len());
+            assert!(decoded(raw.as_bytes()).len() <= raw.len(), "{unit}");
+        }
+    }
 }

@@ -161,6 +161,7 @@ impl<'a> Segment<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use alloc::vec;
     use alloc::vec::Vec;

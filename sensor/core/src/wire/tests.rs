@@ -255,7 +255,7 @@ fn what_is_no_segment_says_why() {
         ("udp v6", Raw, with(&p6, 6, 17), NotTcp),
         ("no next header", Raw, with(&p6, 6, 59), NotTcp),
         ("header length 4", Raw, with(&p4, 0, 0x44), Malformed),
-        ("options cut", Raw, with(&p4[..30].to_vec(), 0, 0x4f), Malformed),
+        ("options cut", Raw, with(&p4[..30], 0, 0x4f), Malformed),
         ("total below header", Raw, with(&with(&p4, 2, 0), 3, 19), Malformed),
         ("total cuts ports", Raw, with(&with(&p4, 2, 0), 3, 23), Malformed),
         ("total cuts TCP", Raw, with(&with(&p4, 2, 0), 3, 39), Malformed),
@@ -263,7 +263,7 @@ fn what_is_no_segment_says_why() {
         ("data offset beyond", Raw, with(&with(&p4, 3, 44), 32, 0xf0), Malformed),
         ("seventeen extensions", Raw, chain(17), Malformed),
         ("hop-by-hop later", Raw, second_hop_by_hop, Malformed),
-        ("extension cut", Raw, with(&chain(1)[..44].to_vec(), 6, 60), Malformed),
+        ("extension cut", Raw, with(&chain(1)[..44], 6, 60), Malformed),
     ];
     for (name, link, frame, expected) in &cases {
         match whole(*link, frame) {
@@ -587,6 +587,19 @@ fn the_short_way_says_what_the_long_way_says() {
         foreign += usize::from(index == 3);
     }
     assert!(foreign > 200, "{foreign}");
+}
+
+#[test]
+fn a_length_without_room_for_ports_is_malformed() {
+    for (total, malformed) in [(0, 0), (1, 1), (19, 1), (20, 1), (23, 1), (24, 0), (39, 0)] {
+        let mut frame = ethernet(0x0800, &ip4());
+        frame[16..18].copy_from_slice(&[0, total]);
+        let mut front = Front::new(&[587], &Limits::default());
+        let len = frame.len() as u32;
+        assert!(front.frame(Stamp::ZERO, LinkType::Ethernet, 0, &frame, len).is_none());
+        let c = front.counters();
+        assert_eq!((c.malformed, c.other_ports), (malformed, 1 - malformed), "{total}");
+    }
 }
 
 #[test]
