@@ -165,10 +165,11 @@ fn reordered(packets: &[Packet], seed: u64) -> Vec<Packet> {
             for i in 1..places.len() {
                 let (x, y) = (&packets[order[places[i - 1]]], &packets[order[places[i]]]);
                 let same = x.from == y.from;
-                // A bare acknowledgement that is overtaken by its own side's data says nothing new; a FIN is overtaken
-                // by nothing of the other side, for who closed first is what a case may be about.
+                // Of one side: only what was sent with the same knowledge of the other, for what came after an answer was
+                // not on its way together with what was answered. A FIN changes places with nothing of the other side,
+                // for who closed first is what a case may be about.
                 let free = match same {
-                    true => !y.payload.is_empty() || !x.payload.is_empty(),
+                    true => x.ack == y.ack && (!y.payload.is_empty() || !x.payload.is_empty()),
                     false => !answers(y, x) && !(x.flags | y.flags).contains(Flags::FIN),
                 };
                 let near = packets[places[i]].at.abs_diff(packets[places[i - 1]].at) <= WINDOW;
