@@ -50,8 +50,8 @@ impl Asked {
             // What these codes answer, nothing else is answered with (RFC 5321 section 4.2.3, RFC 4954 section 6).
             (Self::Unheard, _) => true,
             (Self::Data { .. }, 354) | (Self::Auth, 334 | 235) | (Self::Quit, 221) => true,
-            (_, 300..400 | 235 | 221) => false,
             (Self::Greeting | Self::Starttls, 200..300) => code == 220,
+            (_, 300..400 | 220 | 221 | 235) => false,
             (Self::Data { .. }, 200..300) => false,
             _ => true,
         }
@@ -280,8 +280,10 @@ impl Queue {
                 several = first.is_some();
                 first.get_or_insert(i);
             }
-            let certain = i >= self.doubtful && pending.asked != Asked::Unheard;
-            if certain || several {
+            // A server that answers a command has greeted before, or never will.
+            let skipped = pending.asked == Asked::Unheard
+                || (pending.asked == Asked::Greeting && !fits(pending));
+            if (i >= self.doubtful && !skipped) || several {
                 break;
             }
         }

@@ -408,6 +408,7 @@ impl Dialogue {
         if self.client.late && line.first.offset == 0 && matches!(command, Command::Helo(..)) {
             self.client.doubt = false;
             self.pending.settle_all();
+            self.settle_unknown(line.end.at, cx);
         }
         self.client.ragged = false;
         if mem::take(&mut self.client.judge_tls) {

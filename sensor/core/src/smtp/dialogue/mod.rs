@@ -123,7 +123,8 @@ impl Dialogue {
         }
     }
 
-    /// No more bytes will come: settles what is open.
+    /// No more bytes will come: settles what is open. `session.close` is to be set before: it tells whether the client
+    /// left or the sensor lost sight of it.
     pub fn close(
         &mut self,
         at: Stamp,

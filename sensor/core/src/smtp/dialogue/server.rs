@@ -119,6 +119,16 @@ impl Dialogue {
             _ => {}
         }
         session.said_421 |= reply.code == 421;
+        let late = session.capture.contains(CaptureState::JOINED_LATE);
+        if late
+            && reply.code == 220
+            && reply.first.offset == 0
+            && !self.pending.has(Asked::Starttls)
+        {
+            // A client that was seen to speak first, or else the greeting would not come now.
+            let greeting = Pending { asked: Asked::Greeting, transaction: 0, acked: None };
+            return self.settle(greeting, Some(reply), reply.end.at, cx);
+        }
         if self.client.mode == Mode::Content
             && self.client.body_gap.is_some()
             && reply.code != 354
@@ -163,8 +173,14 @@ impl Dialogue {
                 self.client.body_gap = Some(self.client.next);
                 self.server.lost_in_content = false;
             }
-            334 if self.client.is_in_commands() => self.client.mode = Mode::Secret,
-            235 => self.session.auth.succeeded = true,
+            334 if self.client.is_in_commands() => {
+                self.client.mode = Mode::Secret;
+                self.client.hidden_mail = false;
+            }
+            235 => {
+                self.session.auth.succeeded = true;
+                self.client.hidden_mail = false;
+            }
             _ => {}
         }
     }
@@ -269,6 +285,10 @@ impl Dialogue {
 
     fn auth_answered(&mut self, code: u16) {
         let answered_ahead = self.pending.has(Asked::Auth);
+        if matches!(code, 235 | 334) {
+            // Not within a transaction (RFC 4954 section 4).
+            self.client.hidden_mail = false;
+        }
         match code {
             334 if !answered_ahead && self.client.mode == Mode::Command => {
                 self.client.auth_open = true;
