@@ -1,9 +1,12 @@
 //! The dialogue: commands, replies and content of one connection.
 //!
-//! [`client`] and [`server`] read the two sides, [`transactions`] keeps what is between MAIL and the answer to the end of
-//! data, [`opening`] what may come before or instead of SMTP.
+//! [`client`] and [`server`] read the two sides, [`content`] is what the client sends between commands, [`gaps`] what it
+//! sent and was not seen; [`transactions`] keeps what is between MAIL and the answer to the end of data, and [`opening`]
+//! knows what may come before SMTP or instead of it.
 
 mod client;
+mod content;
+mod gaps;
 mod opening;
 mod server;
 mod transactions;

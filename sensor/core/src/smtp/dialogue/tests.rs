@@ -721,3 +721,50 @@ fn the_first_bytes_are_kept() {
         }
     }
 }
+
+/// Each cap holds, and its counter shows that it was hit.
+#[test]
+fn caps_are_counted() {
+    let mut text = String::from("S: 220 hi\nC: EHLO m\nS: 250 mx\n");
+    for i in 0..6 {
+        text.push_str("C: MAIL FROM:<a@b>\n");
+        for n in 0..5 {
+            writeln!(text, "C: RCPT TO:<{n}@{i}.example>").unwrap();
+        }
+        text.push_str("C: DATA\nC: Subject: x\nC: .\n");
+    }
+    writeln!(text, "C: NOOP {}", "x".repeat(200)).unwrap();
+    let limits = Limits {
+        waiting_transactions: 4,
+        recipients: 3,
+        pending_commands: 20,
+        line_bytes: 100,
+        path_bytes: 7,
+        ..Limits::default()
+    };
+    let (session, log, counters) = run_with(&script(&text), Wire::default(), &limits, &mut || 50);
+    assert_eq!(log.messages.len(), 6);
+    assert_eq!(counters.transactions_early, 2);
+    assert!(counters.pending_overflow > 0 && session.capture.contains(CaptureState::LIMIT));
+    assert_eq!(counters.lines_cut, 1);
+    let kept: Vec<&[u8]> = log.messages[0].0.rcpt_to.iter().collect();
+    assert_eq!(kept, [&b"0@0.exa"[..], b"1@0.exa", b"2@0.exa"]);
+    assert_eq!(log.messages[0].0.rcpt_to.total(), 5);
+}
+
+/// Nothing is kept for a server that is never heard but the last few commands.
+#[test]
+fn one_side_alone_is_bounded() {
+    let mut text = String::from("C: EHLO m\n");
+    for i in 0..500 {
+        writeln!(
+            text,
+            "--\nC: MAIL FROM:<{i}@b>\n--\nC: RCPT TO:<c@d>\n--\nC: DATA\n--\nC: x\nC: ."
+        )
+        .unwrap();
+    }
+    let wire = Wire { unseen: Some(Side::Server), ..Wire::default() };
+    let (session, log, counters) = run_with(&script(&text), wire, &LIMITS(), &mut || 9);
+    assert_eq!((session.transactions, log.messages.len()), (500, 500));
+    assert_eq!((counters.pending_overflow, counters.transactions_early), (0, 0));
+}
