@@ -2,7 +2,6 @@
 
 use core::mem;
 
-use super::super::body::Body;
 use super::super::command::{self, Command};
 use super::super::line::{Line, Lines, Piece};
 use super::super::pending::{Asked, Pending};
@@ -40,7 +39,6 @@ pub(super) enum Mode {
 pub(super) struct Client {
     pub(super) lines: Lines,
     pub(super) mode: Mode,
-    pub(super) body: Body,
     pub(super) first: FirstBytes,
     /// The place of the first byte, a PROXY header not counted.
     pub(super) first_place: Option<Place>,
@@ -81,7 +79,6 @@ impl Default for Client {
         Self {
             lines: Lines::default(),
             mode: Mode::Opening(Proxy::default()),
-            body: Body::default(),
             first: FirstBytes::default(),
             first_place: None,
             next: 0,
@@ -107,8 +104,7 @@ impl Client {
     pub(super) fn reset(&mut self) {
         let mut lines = mem::take(&mut self.lines);
         lines.clear();
-        let body = mem::take(&mut self.body);
-        *self = Self { lines, body, ..Self::default() };
+        *self = Self { lines, ..Self::default() };
     }
 
     /// The connection is joined in the middle.
@@ -123,11 +119,7 @@ impl Client {
 
     /// The connection is at its beginning after all.
     pub(super) fn join_at_beginning(&mut self) {
-        *self = Self {
-            lines: mem::take(&mut self.lines),
-            body: mem::take(&mut self.body),
-            ..Self::default()
-        };
+        *self = Self { lines: mem::take(&mut self.lines), ..Self::default() };
     }
 
     pub(super) fn is_tls(&self) -> bool {
@@ -232,7 +224,7 @@ impl Dialogue {
     /// Nothing but TLS is to come. `implicit`: from the first byte on.
     pub(super) fn encrypted<S>(&mut self, implicit: bool, cx: &mut Context<'_, S>) {
         self.session.visible = if implicit { Visible::ImplicitTls } else { Visible::UntilStarttls };
-        if self.session.starttls != Starttls::Unused || (!implicit && self.client.doubt) {
+        if self.session.starttls != Starttls::Unused || !implicit {
             self.session.starttls = Starttls::Established;
         }
         cx.counters.sessions_tls = cx.counters.sessions_tls.saturating_add(1);
@@ -325,7 +317,7 @@ impl Dialogue {
             client.ragged = true;
         } else if !ragged {
             // Message text, by all appearances: its DATA was lost. If it is not, the server's next reply will tell.
-            client.body.start();
+            self.body.start();
             client.body_gap = Some(line.first.offset);
             client.body_acked = line.first.acked;
             client.supposed = self.book.current == Current::None;

@@ -27,7 +27,7 @@ impl Dialogue {
         self.settle_unknown(first.at, cx);
         self.server.lost_in_content = self.pending.data_is_doubtful();
         self.client.body_acked = first.acked;
-        self.client.body.start();
+        self.body.start();
         self.client.body_gap = None;
         self.client.supposed = false;
         self.client.first.end();
@@ -46,7 +46,7 @@ impl Dialogue {
             // What was taken for commands behind DATA was text to the server.
             self.pending.clear();
         }
-        self.client.body.start();
+        self.body.start();
         self.client.body_gap = None;
         self.client.body_acked = None;
         self.client.supposed = false;
@@ -55,7 +55,7 @@ impl Dialogue {
         let missing = mem::take(&mut self.client.after_data_gap);
         if missing > 0 {
             self.client.body_gap = Some(self.client.next.saturating_sub(missing));
-            self.client.body.gap(missing);
+            self.body.gap(missing);
             self.content_gap(missing, cx);
         }
     }

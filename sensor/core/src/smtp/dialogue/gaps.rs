@@ -25,7 +25,7 @@ impl Dialogue {
             Mode::Content => {
                 self.client.lines.clear();
                 self.client.body_gap.get_or_insert(place.offset);
-                self.client.body.gap(len);
+                self.body.gap(len);
                 self.content_gap(len, cx);
             }
             Mode::Chunk { left, last } => {

@@ -17,6 +17,7 @@ mod tests;
 use self::client::Client;
 use self::server::Server;
 use self::transactions::Book;
+use super::body::Body;
 use super::line::Piece;
 use super::pending::{Asked, Pending, Queue};
 use super::{CaptureState, DialogueSink, Place, Session};
@@ -41,6 +42,7 @@ pub struct Dialogue {
     server: Server,
     pending: Queue,
     book: Book,
+    body: Body,
     /// The first byte or gap was handed over.
     begun: bool,
     /// The port is one on which TLS is expected from the first byte.

@@ -337,15 +337,15 @@ impl Dialogue {
         match self.book.current() {
             Some(t) => {
                 let Transaction { message, wanted, .. } = t;
-                let end = self.client.body.feed(bytes, |slice| {
+                let end = self.body.feed(bytes, |slice| {
                     if *wanted {
                         *wanted = cx.sink.content(session, message, Content::Bytes(slice));
                     }
                 });
-                t.message.size = self.client.body.size();
+                t.message.size = self.body.size();
                 end
             }
-            None => self.client.body.feed(bytes, |_| ()),
+            None => self.body.feed(bytes, |_| ()),
         }
     }
 

@@ -715,4 +715,14 @@ pub(super) const CASES: &[Case] = &[
         session: "220 Ehlo=m*1 offers() c7 unknown2 5xx2 t1 m1 last221 quit pipelined",
         messages: &[r"#0 <a@b> -> c@d +1 -0 Accepted 250 3B x\r\n"],
     },
+    Case {
+        name: "a server that turns to TLS right behind its answer",
+        script: r"
+            S: 220 hi
+            C: STARTTLS
+            S| 220 go\r\n\x16\x03\x03\x00\x05250 ok\r\n
+            C| \x16\x03\x01\x00\x05RSET\r\n",
+        session: "220 Established UntilStarttls c1 last220",
+        messages: &[],
+    },
 ];
