@@ -161,10 +161,11 @@ fn unquoted(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> Option<usize> {
     None
 }
 
-/// `size [LAST]`: decimal digits, at most 20 of them (RFC 3030 section 2).
+/// `size [LAST]`: decimal digits, at most 20 of them (RFC 3030 section 2). What does not fit the signed 64 bits of a
+/// server's file offset is no size: the server refuses it and goes on with the next line.
 fn bdat(argument: &[u8]) -> Command<'_> {
     let mut words = argument.split(|b| matches!(b, b' ' | b'\t')).filter(|w| !w.is_empty());
-    let size = words.next().and_then(decimal);
+    let size = words.next().and_then(decimal).filter(|&size| size <= i64::MAX as u64);
     let last = match words.next() {
         None => Some(false),
         Some(word) if word.eq_ignore_ascii_case(b"LAST") => Some(true),
@@ -266,8 +267,9 @@ mod tests {
             (b"DATA now", Command::Malformed),
             (b"BDAT 12", Command::Bdat { size: 12, last: false }),
             (b"bdat 0 last", Command::Bdat { size: 0, last: true }),
-            (b"BDAT 18446744073709551615 LAST", Command::Bdat { size: u64::MAX, last: true }),
-            (b"BDAT 18446744073709551616 LAST", Command::Malformed),
+            (b"BDAT 9223372036854775807 LAST", Command::Bdat { size: i64::MAX as u64, last: true }),
+            (b"BDAT 9223372036854775808 LAST", Command::Malformed),
+            (b"BDAT 18446744073709551617 LAST", Command::Malformed),
             (b"BDAT -1", Command::Malformed),
             (b"BDAT +1", Command::Malformed),
             (b"BDAT", Command::Malformed),

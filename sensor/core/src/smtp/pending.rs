@@ -50,8 +50,8 @@ impl Asked {
             // What these codes answer, nothing else is answered with (RFC 5321 section 4.2.3, RFC 4954 section 6).
             (Self::Unheard, _) => true,
             (Self::Data { .. }, 354) | (Self::Auth, 334 | 235) | (Self::Quit, 221) => true,
-            (_, 300..400 | 235 | 221) => false,
             (Self::Greeting | Self::Starttls, 200..300) => code == 220,
+            (_, 300..400 | 220 | 221 | 235) => false,
             (Self::Data { .. }, 200..300) => false,
             _ => true,
         }
@@ -280,8 +280,10 @@ impl Queue {
                 several = first.is_some();
                 first.get_or_insert(i);
             }
-            let certain = i >= self.doubtful && pending.asked != Asked::Unheard;
-            if certain || several {
+            // A server that answers a command has greeted before, or never will.
+            let skipped = pending.asked == Asked::Unheard
+                || (pending.asked == Asked::Greeting && !fits(pending));
+            if (i >= self.doubtful && !skipped) || several {
                 break;
             }
         }
@@ -354,5 +356,96 @@ impl Queue {
             }
             _ => Answer::None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(queue: &mut Queue, asked: Asked, acked: u64) {
+        assert!(queue.push(Pending { asked, transaction: 0, acked: Some(acked) }, 100));
+    }
+
+    fn to(answer: Answer) -> Option<Asked> {
+        match answer {
+            Answer::To(pending) => Some(pending.asked),
+            _ => None,
+        }
+    }
+
+    fn settled(queue: &mut Queue) -> usize {
+        core::iter::from_fn(|| queue.next_settled()).count()
+    }
+
+    #[test]
+    fn without_losses_the_oldest_is_answered() {
+        let mut queue = Queue::default();
+        ask(&mut queue, Asked::Mail, 10);
+        ask(&mut queue, Asked::Rcpt, 10);
+        assert_eq!(to(queue.answer(250, 10)), Some(Asked::Mail));
+        assert_eq!(to(queue.answer(550, 20)), Some(Asked::Rcpt));
+        assert_eq!(queue.answer(250, 30), Answer::None);
+    }
+
+    #[test]
+    fn what_was_received_before_a_command_does_not_answer_it() {
+        let mut queue = Queue::default();
+        ask(&mut queue, Asked::Mail, 10);
+        assert_eq!(queue.answer(250, 9), Answer::None);
+        assert_eq!(to(queue.answer(250, 10)), Some(Asked::Mail));
+    }
+
+    #[test]
+    fn after_a_lost_reply_an_answer_is_given_to_one_or_to_none() {
+        let mut queue = Queue::default();
+        ask(&mut queue, Asked::Mail, 10);
+        ask(&mut queue, Asked::Rcpt, 10);
+        queue.server_gap(20);
+        // MAIL's or RCPT's: MAIL has been answered now, in any case.
+        assert_eq!(queue.answer(550, 20), Answer::Unclear);
+        assert_eq!(settled(&mut queue), 1);
+        // Nobody else is left.
+        assert_eq!(to(queue.answer(250, 30)), Some(Asked::Rcpt));
+    }
+
+    #[test]
+    fn a_code_of_its_own_brings_the_order_back() {
+        let mut queue = Queue::default();
+        for asked in [Asked::Mail, Asked::Rcpt, Asked::Data { followed: false }] {
+            ask(&mut queue, asked, 10);
+        }
+        queue.server_gap(20);
+        assert_eq!(to(queue.answer(354, 20)), Some(Asked::Data { followed: false }));
+        assert_eq!(settled(&mut queue), 2);
+    }
+
+    #[test]
+    fn a_client_that_waits_proves_what_was_answered() {
+        let mut queue = Queue::default();
+        ask(&mut queue, Asked::Mail, 10);
+        queue.server_gap(20);
+        queue.client_sends(Some(19), true);
+        assert_eq!(settled(&mut queue), 0);
+        queue.client_sends(Some(20), true);
+        assert_eq!(settled(&mut queue), 1);
+        // One that does not wait proves nothing of two commands.
+        ask(&mut queue, Asked::Mail, 20);
+        ask(&mut queue, Asked::Rcpt, 20);
+        queue.server_gap(30);
+        queue.client_sends(Some(30), false);
+        assert_eq!(settled(&mut queue), 0);
+    }
+
+    #[test]
+    fn a_full_queue_forgets_its_newest() {
+        let mut queue = Queue::default();
+        let pending = Pending { asked: Asked::Mail, transaction: 0, acked: None };
+        assert!(queue.push(pending, 2) && queue.push(pending, 2));
+        assert!(!queue.push(pending, 2));
+        assert_eq!((queue.len(), queue.has_unheard()), (2, true));
+        assert_eq!(to(queue.answer(250, 0)), Some(Asked::Mail));
+        assert_eq!(queue.answer(250, 0), Answer::Unheard);
+        assert_eq!(queue.answer(250, 0), Answer::Unheard);
     }
 }

@@ -2,15 +2,13 @@
 
 use core::mem;
 
-use super::super::body::Body;
 use super::super::command::{self, Command};
 use super::super::line::{Line, Lines, Piece};
 use super::super::pending::{Asked, Pending};
 use super::super::{CaptureState, DialogueSink, HeloVerb, Place, Starttls, Visible};
 use super::opening::{self, FirstBytes, Proxy, ProxyEnd, TlsLook};
-use super::transactions::{Current, End, Stage};
+use super::transactions::{Current, Stage};
 use super::{Context, Dialogue};
-use crate::base::Stamp;
 
 /// What the next byte of the client belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +37,9 @@ pub(super) enum Mode {
 /// The state of the client's side.
 #[derive(Debug)]
 pub(super) struct Client {
-    lines: Lines,
+    pub(super) lines: Lines,
     pub(super) mode: Mode,
-    pub(super) body: Body,
-    first: FirstBytes,
+    pub(super) first: FirstBytes,
     /// The place of the first byte, a PROXY header not counted.
     pub(super) first_place: Option<Place>,
     /// Offset behind what was read.
@@ -52,7 +49,7 @@ pub(super) struct Client {
     /// A MAIL may have been said in a gap, and the transaction may still be open.
     pub(super) hidden_mail: bool,
     /// The next line may be the end of one whose beginning was lost.
-    ragged: bool,
+    pub(super) ragged: bool,
     /// The connection was joined in the middle, and nothing has yet told that it was at its beginning.
     late: bool,
     /// AUTH was said and not yet answered to the end: a line that is no command is a secret.
@@ -68,13 +65,13 @@ pub(super) struct Client {
     /// Where the first gap in the content being sent began.
     pub(super) body_gap: Option<u64>,
     /// What the client had received when it began to send the content.
-    body_acked: Option<u64>,
+    pub(super) body_acked: Option<u64>,
     /// The content being sent belongs to a DATA that was not seen and perhaps never was.
-    supposed: bool,
+    pub(super) supposed: bool,
     /// What the client had received when it sent its last bytes.
     pub(super) acked: Option<u64>,
     /// What the client had received when it had sent its last command.
-    last_acked: Option<u64>,
+    pub(super) last_acked: Option<u64>,
 }
 
 impl Default for Client {
@@ -82,7 +79,6 @@ impl Default for Client {
         Self {
             lines: Lines::default(),
             mode: Mode::Opening(Proxy::default()),
-            body: Body::default(),
             first: FirstBytes::default(),
             first_place: None,
             next: 0,
@@ -108,8 +104,7 @@ impl Client {
     pub(super) fn reset(&mut self) {
         let mut lines = mem::take(&mut self.lines);
         lines.clear();
-        let body = mem::take(&mut self.body);
-        *self = Self { lines, body, ..Self::default() };
+        *self = Self { lines, ..Self::default() };
     }
 
     /// The connection is joined in the middle.
@@ -124,11 +119,7 @@ impl Client {
 
     /// The connection is at its beginning after all.
     pub(super) fn join_at_beginning(&mut self) {
-        *self = Self {
-            lines: mem::take(&mut self.lines),
-            body: mem::take(&mut self.body),
-            ..Self::default()
-        };
+        *self = Self { lines: mem::take(&mut self.lines), ..Self::default() };
     }
 
     pub(super) fn is_tls(&self) -> bool {
@@ -233,7 +224,7 @@ impl Dialogue {
     /// Nothing but TLS is to come. `implicit`: from the first byte on.
     pub(super) fn encrypted<S>(&mut self, implicit: bool, cx: &mut Context<'_, S>) {
         self.session.visible = if implicit { Visible::ImplicitTls } else { Visible::UntilStarttls };
-        if self.session.starttls != Starttls::Unused || (!implicit && self.client.doubt) {
+        if self.session.starttls != Starttls::Unused || !implicit {
             self.session.starttls = Starttls::Established;
         }
         cx.counters.sessions_tls = cx.counters.sessions_tls.saturating_add(1);
@@ -257,117 +248,6 @@ impl Dialogue {
         let first = self.client.lines.first().unwrap_or(piece.place);
         self.content_without_354(first, cx);
         true
-    }
-
-    /// Text follows a DATA that was not answered with 354, as far as was seen.
-    fn content_without_354<S: DialogueSink>(&mut self, first: Place, cx: &mut Context<'_, S>) {
-        let serial = self.book.current_serial();
-        self.begin_content(serial, Some(first.acked), cx);
-        self.pending.data_followed();
-        self.pending.client_sends(first.acked, !self.session.pipelined);
-        self.settle_unknown(first.at, cx);
-        self.server.lost_in_content = self.pending.data_is_doubtful();
-        self.client.body_acked = first.acked;
-        self.client.body.start();
-        self.client.body_gap = None;
-        self.client.supposed = false;
-        self.client.first.end();
-        self.client.mode = Mode::Content;
-    }
-
-    /// The server asked for the content of this transaction, before any of it was seen.
-    pub(super) fn content_after_354<S: DialogueSink>(
-        &mut self,
-        serial: u32,
-        cx: &mut Context<'_, S>,
-    ) {
-        self.begin_content(serial, None, cx);
-        self.client.data_supposed = false;
-        if self.client.mode == Mode::Command {
-            // What was taken for commands behind DATA was text to the server.
-            self.pending.clear();
-        }
-        self.client.body.start();
-        self.client.body_gap = None;
-        self.client.body_acked = None;
-        self.client.supposed = false;
-        self.client.first.end();
-        self.client.mode = Mode::Content;
-        let missing = mem::take(&mut self.client.after_data_gap);
-        if missing > 0 {
-            self.client.body_gap = Some(self.client.next.saturating_sub(missing));
-            self.client.body.gap(missing);
-            self.content_gap(missing, cx);
-        }
-    }
-
-    fn content<S: DialogueSink>(&mut self, piece: &mut Piece<'_>, cx: &mut Context<'_, S>) {
-        if self.client.lines.is_open() {
-            // 354 came, or the text was too long for a line, when a line had begun. It has no end, so no end of data.
-            let mut lines = mem::take(&mut self.client.lines);
-            self.body_bytes(lines.pending(), cx);
-            lines.clear();
-            self.client.lines = lines;
-        }
-        if self.client.body_acked.is_none() {
-            self.client.body_acked = piece.place.acked;
-        }
-        match self.body_bytes(piece.bytes, cx) {
-            Some(end) => {
-                piece.eat(end);
-                self.end_of_data(piece.place, cx);
-            }
-            None => {
-                piece.eat(usize::MAX);
-            }
-        }
-    }
-
-    /// CRLF.CRLF was read.
-    fn end_of_data<S: DialogueSink>(&mut self, place: Place, cx: &mut Context<'_, S>) {
-        let serial = self.book.current_serial();
-        let refused = self.book.current().is_some_and(|t| t.refused.is_some());
-        let unwanted = self.book.current().is_some_and(|t| t.is_unwanted());
-        if mem::take(&mut self.client.supposed) {
-            self.unseen_transaction(cx);
-        }
-        self.finish_content(cx);
-        self.client.mode = Mode::Command;
-        self.client.body_gap = None;
-        self.client.last_acked = place.acked;
-        if unwanted {
-            // DATA without a recipient is refused (RFC 5321 section 3.3), and the transaction stays open.
-            self.reopen_transaction(serial);
-            self.pending.push_unheard(self.server.next, cx.limits.pending_commands);
-        } else if refused {
-            // A server that refused reads the text as commands and answers line by line, or once, or not at all.
-            self.end_transaction(serial, End::Left, place.at, cx);
-            self.pending.push_unheard(self.server.next, cx.limits.pending_commands);
-        } else {
-            self.ask(Asked::EndOfData, serial, place, cx);
-        }
-    }
-
-    fn chunk<S: DialogueSink>(
-        &mut self,
-        left: u64,
-        last: bool,
-        piece: &mut Piece<'_>,
-        cx: &mut Context<'_, S>,
-    ) {
-        let bytes = piece.eat(usize::try_from(left).unwrap_or(usize::MAX));
-        self.content_bytes(bytes, cx);
-        self.chunk_eaten(left.saturating_sub(bytes.len() as u64), last, cx);
-    }
-
-    fn chunk_eaten<S: DialogueSink>(&mut self, left: u64, last: bool, cx: &mut Context<'_, S>) {
-        self.client.mode = Mode::Chunk { left, last };
-        if left == 0 {
-            self.client.mode = Mode::Command;
-            if last {
-                self.finish_content(cx);
-            }
-        }
     }
 
     /// One line, wherever commands are sent.
@@ -408,6 +288,7 @@ impl Dialogue {
         if self.client.late && line.first.offset == 0 && matches!(command, Command::Helo(..)) {
             self.client.doubt = false;
             self.pending.settle_all();
+            self.settle_unknown(line.end.at, cx);
         }
         self.client.ragged = false;
         if mem::take(&mut self.client.judge_tls) {
@@ -436,7 +317,7 @@ impl Dialogue {
             client.ragged = true;
         } else if !ragged {
             // Message text, by all appearances: its DATA was lost. If it is not, the server's next reply will tell.
-            client.body.start();
+            self.body.start();
             client.body_gap = Some(line.first.offset);
             client.body_acked = line.first.acked;
             client.supposed = self.book.current == Current::None;
@@ -566,7 +447,7 @@ impl Dialogue {
     }
 
     /// A reply is due.
-    fn ask<S: DialogueSink>(
+    pub(super) fn ask<S: DialogueSink>(
         &mut self,
         asked: Asked,
         transaction: u32,
@@ -582,149 +463,6 @@ impl Dialogue {
             self.pending.settle_above(UNHEARD_PENDING);
             self.settle_unknown(end.at, cx);
         }
-    }
-
-    /// Content with a gap is being sent, and the client has received something of the server that we have not: that can
-    /// only be the answer to the end of data, which was in the gap.
-    fn server_must_have_spoken<S: DialogueSink>(&mut self, place: &Place, cx: &mut Context<'_, S>) {
-        if self.client.mode != Mode::Content || self.client.body_gap.is_none() {
-            return;
-        }
-        let since = self.server.replied_until.max(self.client.body_acked.unwrap_or(0));
-        if place.acked.is_some_and(|acked| acked > since) {
-            self.content_ended_unseen(End::Unseen, since, place, cx);
-        }
-    }
-
-    /// The content ended in a gap. What follows are commands.
-    pub(super) fn content_ended_unseen<S: DialogueSink>(
-        &mut self,
-        end: End,
-        since: u64,
-        place: &Place,
-        cx: &mut Context<'_, S>,
-    ) {
-        // Only what the server said is no refusal of a command can have been content.
-        if mem::take(&mut self.client.supposed) && !matches!(end, End::Answer(500..)) {
-            self.unseen_transaction(cx);
-        }
-        let serial = self.book.current_serial();
-        self.finish_content(cx);
-        self.end_transaction(serial, end, place.at, cx);
-        self.pending.settle_all();
-        self.settle_unknown(place.at, cx);
-        self.pending.push_unheard(since, cx.limits.pending_commands);
-        self.client.mode = Mode::Command;
-        self.client.body_gap = None;
-        self.client.doubt = true;
-        self.client.hidden_mail = true;
-        self.client.ragged = true;
-    }
-
-    pub(super) fn client_gap<S: DialogueSink>(
-        &mut self,
-        place: Place,
-        len: u64,
-        cx: &mut Context<'_, S>,
-    ) {
-        let end = place.offset.saturating_add(len);
-        self.client.next = end;
-        self.client.first.end();
-        match self.client.mode {
-            Mode::Tls => {}
-            Mode::Content => {
-                self.client.lines.clear();
-                self.client.body_gap.get_or_insert(place.offset);
-                self.client.body.gap(len);
-                self.content_gap(len, cx);
-            }
-            Mode::Chunk { left, last } => {
-                self.content_gap(len.min(left), cx);
-                self.chunk_eaten(left.saturating_sub(len), last, cx);
-                if len > left {
-                    self.commands_lost(place, cx);
-                }
-            }
-            Mode::AfterData if self.client.refused.is_none() && !self.client.data_supposed => {
-                // Content, if the server's answer to DATA says so.
-                self.client.lines.clear();
-                self.client.after_data_gap = self.client.after_data_gap.saturating_add(len);
-                self.doubt(cx);
-            }
-            Mode::Opening(_) | Mode::Command | Mode::AfterData | Mode::Secret => {
-                if self.client.lines.pending().starts_with(&[0x16]) {
-                    return self.encrypted(place.offset < 3, cx);
-                }
-                if self.may_be_data(len) {
-                    return self.suppose_data(place, cx);
-                }
-                self.client.mode = Mode::Command;
-                self.commands_lost(place, cx);
-            }
-        }
-    }
-
-    /// A gap of this length, where a command is due, holds DATA if it holds only one command and 354 comes: no other
-    /// that is so short, and no two, are answered so. Then the envelope is whole.
-    fn may_be_data(&mut self, len: u64) -> bool {
-        const SHORTEST: u64 = b"DATA\n".len() as u64;
-        const TWO: u64 = 2 * SHORTEST;
-        let in_order =
-            self.client.mode == Mode::Command && !self.client.doubt && !self.client.lines.is_open();
-        let whole = self
-            .book
-            .current()
-            .is_some_and(|t| t.stage == Stage::Envelope && t.message.rcpt_to.total() > 0);
-        in_order && whole && (SHORTEST..TWO).contains(&len)
-    }
-
-    /// Waits for what the server says to what was in the gap.
-    fn suppose_data<S: DialogueSink>(&mut self, place: Place, cx: &mut Context<'_, S>) {
-        let serial = self.book.current_serial();
-        if let Some(t) = self.book.current() {
-            t.stage = Stage::Asked;
-        }
-        self.client.data_supposed = true;
-        self.client.refused = None;
-        self.client.after_data_gap = 0;
-        self.client.mode = Mode::AfterData;
-        self.ask(Asked::Data { followed: false }, serial, Place { acked: None, ..place }, cx);
-    }
-
-    /// It was no DATA that was in the gap, or nobody knows.
-    pub(super) fn data_was_not<S: DialogueSink>(&mut self, at: Stamp, cx: &mut Context<'_, S>) {
-        self.client.data_supposed = false;
-        self.client.mode = Mode::Command;
-        self.lose_transaction(at, cx);
-        self.doubt(cx);
-    }
-
-    /// Any commands may have been said in a gap.
-    fn commands_lost<S: DialogueSink>(&mut self, place: Place, cx: &mut Context<'_, S>) {
-        self.client.lines.clear();
-        self.client.data_supposed = false;
-        let serial = self.book.current_serial();
-        match self.book.current().map(|t| (t.stage, t.refused)) {
-            Some((Stage::Content, _)) => {
-                // Between the chunks of BDAT: it is the content that is not whole.
-                if let Some(t) = self.book.current() {
-                    t.message.content_partial = true;
-                }
-                self.end_transaction(serial, End::Unseen, place.at, cx);
-                self.book.current = Current::Lost;
-            }
-            Some((Stage::Asked, Some(_))) => self.end_transaction(serial, End::Left, place.at, cx),
-            Some(_) => self.lose_transaction(place.at, cx),
-            None => {}
-        }
-        self.doubt(cx);
-    }
-
-    fn doubt<S>(&mut self, cx: &mut Context<'_, S>) {
-        self.client.doubt = true;
-        self.client.hidden_mail = true;
-        self.client.ragged = true;
-        self.pending.push_unheard(self.server.next, cx.limits.pending_commands);
     }
 
     /// No more bytes will come: a QUIT that lacks only its end is one.

@@ -1,9 +1,12 @@
 //! The dialogue: commands, replies and content of one connection.
 //!
-//! [`client`] and [`server`] read the two sides, [`transactions`] keeps what is between MAIL and the answer to the end of
-//! data, [`opening`] what may come before or instead of SMTP.
+//! [`client`] and [`server`] read the two sides, [`content`] is what the client sends between commands, [`gaps`] what it
+//! sent and was not seen; [`transactions`] keeps what is between MAIL and the answer to the end of data, and [`opening`]
+//! knows what may come before SMTP or instead of it.
 
 mod client;
+mod content;
+mod gaps;
 mod opening;
 mod server;
 mod transactions;
@@ -14,6 +17,7 @@ mod tests;
 use self::client::Client;
 use self::server::Server;
 use self::transactions::Book;
+use super::body::Body;
 use super::line::Piece;
 use super::pending::{Asked, Pending, Queue};
 use super::{CaptureState, DialogueSink, Place, Session};
@@ -38,6 +42,7 @@ pub struct Dialogue {
     server: Server,
     pending: Queue,
     book: Book,
+    body: Body,
     /// The first byte or gap was handed over.
     begun: bool,
     /// The port is one on which TLS is expected from the first byte.
@@ -123,7 +128,8 @@ impl Dialogue {
         }
     }
 
-    /// No more bytes will come: settles what is open.
+    /// No more bytes will come: settles what is open. `session.close` is to be set before: it tells whether the client
+    /// left or the sensor lost sight of it.
     pub fn close(
         &mut self,
         at: Stamp,

@@ -50,30 +50,33 @@ impl Dialogue {
         cx: &mut Context<'_, S>,
     ) {
         self.server.heard = true;
-        if self.client.is_tls() || self.server_turns_to_tls(&piece, cx) {
-            self.server.next = piece.place.offset.saturating_add(piece.bytes.len() as u64);
-            return;
+        let end = piece.place.offset.saturating_add(piece.bytes.len() as u64);
+        while !piece.bytes.is_empty()
+            && !self.client.is_tls()
+            && !self.server_turns_to_tls(&piece, cx)
+        {
+            let mut lines = mem::take(&mut self.server.lines);
+            if let Some(line) = lines.next(&mut piece, cx.limits, cx.counters) {
+                self.server.next = line.end.offset;
+                self.server_line(&line, cx);
+            }
+            self.server.lines = lines;
         }
-        let mut lines = mem::take(&mut self.server.lines);
-        while let Some(line) = lines.next(&mut piece, cx.limits, cx.counters) {
-            self.server.next = line.end.offset;
-            self.server_line(&line, cx);
-        }
-        self.server.lines = lines;
-        self.server.next = piece.place.offset;
+        self.server.next = end;
     }
 
     /// Whether the server speaks TLS although the client was not seen to: its hello was lost.
     fn server_turns_to_tls<S>(&mut self, piece: &Piece<'_>, cx: &mut Context<'_, S>) -> bool {
-        let expected = self.client.doubt || self.client.judge_tls;
+        let kept = self.server.lines.pending();
+        let first = piece.place.offset.saturating_sub(kept.len() as u64) == 0;
+        let unseen = self.client.first_place.is_none() && !first;
+        let expected = self.client.doubt || self.client.judge_tls || unseen;
         if !expected || self.server.lines.len() >= 3 {
             return false;
         }
-        let kept = self.server.lines.pending();
         if opening::tls(kept, piece.bytes, true) != TlsLook::Yes {
             return false;
         }
-        let first = piece.place.offset.saturating_sub(kept.len() as u64) == 0;
         self.encrypted(first && self.implicit_tls, cx);
         self.server.lines.clear();
         true
@@ -119,6 +122,16 @@ impl Dialogue {
             _ => {}
         }
         session.said_421 |= reply.code == 421;
+        let late = session.capture.contains(CaptureState::JOINED_LATE);
+        if late
+            && reply.code == 220
+            && reply.first.offset == 0
+            && !self.pending.has(Asked::Starttls)
+        {
+            // A client that was seen to speak first, or else the greeting would not come now.
+            let greeting = Pending { asked: Asked::Greeting, transaction: 0, acked: None };
+            return self.settle(greeting, Some(reply), reply.end.at, cx);
+        }
         if self.client.mode == Mode::Content
             && self.client.body_gap.is_some()
             && reply.code != 354
@@ -163,8 +176,14 @@ impl Dialogue {
                 self.client.body_gap = Some(self.client.next);
                 self.server.lost_in_content = false;
             }
-            334 if self.client.is_in_commands() => self.client.mode = Mode::Secret,
-            235 => self.session.auth.succeeded = true,
+            334 if self.client.is_in_commands() => {
+                self.client.mode = Mode::Secret;
+                self.client.hidden_mail = false;
+            }
+            235 => {
+                self.session.auth.succeeded = true;
+                self.client.hidden_mail = false;
+            }
             _ => {}
         }
     }
@@ -181,7 +200,7 @@ impl Dialogue {
             return self.content_ended_unseen(end, reply.first.offset, &reply.end, cx);
         }
         let all_received = reply.end.acked.is_none_or(|acked| acked >= self.client.next);
-        if let Some(loose) = self.client.body.loose_end()
+        if let Some(loose) = self.body.loose_end()
             && all_received
         {
             // This server takes a dot between bare LFs for the end of data.
@@ -269,6 +288,10 @@ impl Dialogue {
 
     fn auth_answered(&mut self, code: u16) {
         let answered_ahead = self.pending.has(Asked::Auth);
+        if matches!(code, 235 | 334) {
+            // Not within a transaction (RFC 4954 section 4).
+            self.client.hidden_mail = false;
+        }
         match code {
             334 if !answered_ahead && self.client.mode == Mode::Command => {
                 self.client.auth_open = true;

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::super::command::Path;
 use super::super::line::Line;
-use super::super::{Content, DialogueSink, HeloVerb, Message, Outcome};
+use super::super::{Close, Content, DialogueSink, HeloVerb, Message, Outcome};
 use super::{Context, Dialogue};
 use crate::base::Stamp;
 
@@ -337,15 +337,15 @@ impl Dialogue {
         match self.book.current() {
             Some(t) => {
                 let Transaction { message, wanted, .. } = t;
-                let end = self.client.body.feed(bytes, |slice| {
+                let end = self.body.feed(bytes, |slice| {
                     if *wanted {
                         *wanted = cx.sink.content(session, message, Content::Bytes(slice));
                     }
                 });
-                t.message.size = self.client.body.size();
+                t.message.size = self.body.size();
                 end
             }
-            None => self.client.body.feed(bytes, |_| ()),
+            None => self.body.feed(bytes, |_| ()),
         }
     }
 
@@ -425,6 +425,7 @@ impl Dialogue {
     ) {
         let Some(mut t) = self.book.take(serial) else { return };
         self.end_content(&mut t, cx);
+        let left = self.client_left();
         let message = &mut t.message;
         message.end = at;
         let code = match end {
@@ -439,7 +440,7 @@ impl Dialogue {
         (message.outcome, message.reply_code) = match (t.refused, code, end) {
             (Some(code), ..) | (None, Some(code @ 400..), _) => (Outcome::Rejected, Some(code)),
             (None, Some(code @ 200..300), _) => (Outcome::Accepted, Some(code)),
-            (None, _, End::Left) if t.stage != Stage::Ended && !message.content_partial => {
+            (None, _, End::Left) if left && t.stage != Stage::Ended && !message.content_partial => {
                 (Outcome::Aborted, None)
             }
             _ => (Outcome::Unanswered, None),
@@ -456,6 +457,11 @@ impl Dialogue {
             cx.sink.message(at, &self.session, &t.message);
         }
         self.book.recycle(t);
+    }
+
+    /// Whether it was the client that ended what was open, and not the sensor's sight.
+    fn client_left(&self) -> bool {
+        !matches!(self.session.close, Some(Close::EndOfCapture | Close::Evicted))
     }
 
     /// The connection ended.

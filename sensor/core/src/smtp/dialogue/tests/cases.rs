@@ -665,4 +665,64 @@ pub(super) const CASES: &[Case] = &[
         session: "220 Ehlo=m*1 offers(SIZE) c6 4xx1 5xx1 t1 last221 quit",
         messages: &[r"#0 <a@b> -> c@d,e@f +1 -1 Rejected 451 3B x\r\n"],
     },
+    Case {
+        name: "a server that never greets",
+        script: r"
+            C| EHLO\n
+            S| 250\n
+            C| rset\nstaRttLs\n
+            S| 250\n
+            S| 220\n",
+        session: "Ehlo=*1 offers() Unanswered c3 last220 pipelined",
+        messages: &[],
+    },
+    Case {
+        name: "DATA and an empty content in one go behind RSET",
+        script: r"
+            S: 220 mail.example ESMTP ready
+            C: EHLO client.example
+            S: 250 OK
+            C: RSET
+            C: DATA
+            C: .
+            S: 250 reset
+            S: 354 continue
+            S: 250 queued",
+        session: "220 Ehlo=client.example*1 offers() c3 last250 pipelined",
+        messages: &[],
+    },
+    Case {
+        name: "a BDAT that no server takes, the next command right behind",
+        script: r"
+            S: 220 hi
+            C: EHLO m
+            S: 250 CHUNKING
+            C: BDAT 5 X
+            C: MAIL FROM:<a@b>
+            C: RCPT TO:<c@d>
+            C: DATA
+            S: 501 no
+            S: 250 ok
+            S: 250 ok
+            S: 354 go
+            C: x
+            C: .
+            S: 250 queued
+            C: BDAT 15555555557777777777 LAST
+            S: 521 no
+            C: QUIT
+            S: 221 bye",
+        session: "220 Ehlo=m*1 offers() c7 unknown2 5xx2 t1 m1 last221 quit pipelined",
+        messages: &[r"#0 <a@b> -> c@d +1 -0 Accepted 250 3B x\r\n"],
+    },
+    Case {
+        name: "a server that turns to TLS right behind its answer",
+        script: r"
+            S: 220 hi
+            C: STARTTLS
+            S| 220 go\r\n\x16\x03\x03\x00\x05250 ok\r\n
+            C| \x16\x03\x01\x00\x05RSET\r\n",
+        session: "220 Established UntilStarttls c1 last220",
+        messages: &[],
+    },
 ];
