@@ -19,6 +19,7 @@ impl Ports {
     }
 
     /// Whether it holds `port`.
+    #[inline]
     pub fn contains(&self, port: u16) -> bool {
         self.0.get(usize::from(port >> 6)).is_some_and(|word| word >> (port & 63) & 1 == 1)
     }

@@ -167,13 +167,16 @@ impl Connection {
         }
         session.overlap_differs = differs;
         session.end = session.end.max(end);
+        let seen = session.close;
+        session.close.get_or_insert(close);
         self.talk.tell_pregreet(at, None, tools, teller);
         let Talk { dialogue, headers, .. } = &mut self.talk;
         let Tools { limits, tuning, counters, mail_counters, hits } = tools;
         dialogue.close(at, limits, counters, &mut Ear { headers, limits, tuning, mail_counters, hits, teller });
         let session = dialogue.session_mut();
-        let by = if session.quit { Close::Quit } else { close };
-        session.close.get_or_insert(by);
+        if seen.is_none() && session.quit {
+            session.close = Some(Close::Quit);
+        }
     }
 }
 
@@ -285,6 +288,7 @@ impl<S: FactSink> DialogueSink for Ear<'_, '_, S> {
     }
 
     fn message(&mut self, at: Stamp, session: &Session, message: &Message) {
+        self.mail_counters.messages += 1;
         self.teller.tell(at, Fact::Message { session, message });
     }
 }

@@ -1,39 +1,12 @@
 //! The first stage: frames in, segments on watched ports out.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::fragment::Fragments;
 use super::ip::{self, Body, Carried};
 use super::parse::{Other, Parsed, decode};
 use super::{LinkType, Segment, tcp};
-use crate::base::{Counters, Limits, Stamp};
-
-/// The watched server ports, a bit each.
-#[derive(Debug)]
-struct Ports(Box<[u64; 1024]>);
-
-impl Ports {
-    fn new(ports: &[u16]) -> Self {
-        let mut bits = Box::new([0u64; 1024]);
-        for &port in ports {
-            if let Some(word) = bits.get_mut(usize::from(port >> 6)) {
-                *word |= 1 << (port & 63);
-            }
-        }
-        Self(bits)
-    }
-
-    #[inline]
-    fn has(&self, port: u16) -> bool {
-        self.0.get(usize::from(port >> 6)).is_some_and(|word| (word >> (port & 63)) & 1 == 1)
-    }
-
-    #[inline]
-    fn either(&self, a: u16, b: u16) -> bool {
-        self.has(a) || self.has(b)
-    }
-}
+use crate::base::{Counters, Limits, Ports, Stamp};
 
 /// Takes frames and gives the segments on watched ports: decapsulation, port filter, datagrams put together.
 #[derive(Debug)]
@@ -94,9 +67,7 @@ impl Front {
             && u16::from_be_bytes([h[20], h[21]]) & 0x3fff == 0
             && h[23] == ip::TCP
             && (total == 0 || total >= 24)
-            && !self
-                .ports
-                .either(u16::from_be_bytes([h[34], h[35]]), u16::from_be_bytes([h[36], h[37]]))
+            && !either(&self.ports, u16::from_be_bytes([h[34], h[35]]), u16::from_be_bytes([h[36], h[37]]))
     }
 
     fn decode<'a>(
@@ -108,7 +79,7 @@ impl Front {
         orig_len: u32,
     ) -> Option<Segment<'a>> {
         let Self { ports, fragments, joined, counters } = self;
-        let watched = |src, dst| ports.either(src, dst);
+        let watched = |src, dst| either(ports, src, dst);
         let found = match decode(link, data, orig_len, iface, watched) {
             Parsed::Segment(segment) => Ok(segment),
             Parsed::Other(other) => Err(other),
@@ -142,4 +113,9 @@ impl Front {
             }
         }
     }
+}
+
+#[inline]
+fn either(ports: &Ports, a: u16, b: u16) -> bool {
+    ports.contains(a) || ports.contains(b)
 }
