@@ -1,5 +1,8 @@
 //! Floor 5: the detections. One file per family; the list of all is in this file.
 
+mod dynamic;
+mod special;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
