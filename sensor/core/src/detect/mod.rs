@@ -3,6 +3,9 @@
 mod dynamic;
 mod special;
 
+pub use dynamic::{Looks, looks_dynamic};
+pub use special::{is_public, same_neighbourhood, special_block};
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
