@@ -534,6 +534,7 @@ mod tests {
         ("77.rev.isp.net", "9.9.9.9", 3, "access_word", 0),
         ("dsl-4711", "9.9.9.9", 5, "access_word", 0),
         ("web1.wireless.example.com", "9.9.9.9", 3, "access_word", 0),
+        ("a-dyn-b.a1.isp.net", "9.9.9.9", 0, "none", 0),
         // Honest names.
         ("mail.example.org", "192.0.2.1", 0, "none", 0),
         ("mx1.example.org", "192.0.2.1", 0, "none", 0),
