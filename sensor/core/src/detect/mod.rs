@@ -1,5 +1,11 @@
 //! Floor 5: the detections. One file per family; the list of all is in this file.
 
+mod dynamic;
+mod special;
+
+pub use dynamic::{Looks, looks_dynamic};
+pub use special::{is_public, same_neighbourhood, special_block};
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
