@@ -25,7 +25,8 @@ pub const BOUND: bool = true;
 
 /// A sensor with this configuration (TOML) and so many workers.
 pub fn open(config: &str, workers: usize) -> Result<Box<dyn Player>, String> {
-    let mut config = Config::parse("config", config, botlike::rules::ALL).map_err(|faults| faults.to_string())?;
+    let mut config = Config::parse("config", config, botlike::rules::ALL)
+        .map_err(|faults| faults.to_string())?;
     config.workers = workers;
     Ok(Box::new(Sensor::new(&config)))
 }
@@ -59,7 +60,8 @@ struct Sensor {
 impl Sensor {
     fn new(config: &Config) -> Self {
         let lines = Lines::default();
-        let output = Output::new("lines", Box::new(Json::new(Style::default())), Box::new(lines.clone()));
+        let output =
+            Output::new("lines", Box::new(Json::new(Style::default())), Box::new(lines.clone()));
         let printer = Printer::new(config, Outputs::new(vec![output]));
         Self { pipeline: Pipeline::new(&settings(config), printer), lines }
     }
@@ -68,7 +70,13 @@ impl Sensor {
 impl Player for Sensor {
     fn frame(&mut self, at_nanos: u64, link: u32, data: &[u8], orig_len: u32) {
         let link = LinkType::from_number(link);
-        self.pipeline.frame(&Frame { at: Stamp::from_nanos(at_nanos), link, iface: 0, data, orig_len });
+        self.pipeline.frame(&Frame {
+            at: Stamp::from_nanos(at_nanos),
+            link,
+            iface: 0,
+            data,
+            orig_len,
+        });
     }
 
     fn finish(self: Box<Self>) -> Vec<u8> {

@@ -6,6 +6,7 @@
 //!
 //! [`keys`] is the list of keys, from which `docs/CONFIGURATION.md` is made and against which unknown keys are judged.
 
+mod judge;
 pub mod keys;
 mod reader;
 mod sections;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use botlike_core::base::{Limits, Nanos, Stamp};
 use botlike_core::detect::Severity;
+pub use botlike_core::detect::{Given as Setting, Role};
 use siphasher::sip::SipHasher24;
 
 use crate::emit::{self, Kind, Privacy};
@@ -41,46 +43,19 @@ impl Format {
     const WORDS: [(Self, &'static str); 2] = [(Self::Json, "json"), (Self::Pretty, "pretty")];
 }
 
-/// What a host is for (catalogue section 0.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// A mail server.
-    Mta,
-    /// A gateway, or several hosts behind one address.
-    Gateway,
-    /// Sends newsletters and the like.
-    Bulk,
-    /// Runs mailing lists.
-    List,
-    /// Forwards mail.
-    Forwarder,
-    /// A mail server shared by customers.
-    Hosting,
-    /// An application that sends mail.
-    App,
-    /// Monitors mail servers.
-    Monitor,
-    /// Scans the Internet.
-    Scanner,
-    /// Not said.
-    Unknown,
-}
-
-impl Role {
-    /// All, with their words.
-    pub const WORDS: [(Self, &'static str); 10] = [
-        (Self::Mta, "mta"),
-        (Self::Gateway, "gateway"),
-        (Self::Bulk, "bulk"),
-        (Self::List, "list"),
-        (Self::Forwarder, "forwarder"),
-        (Self::Hosting, "hosting"),
-        (Self::App, "app"),
-        (Self::Monitor, "monitor"),
-        (Self::Scanner, "scanner"),
-        (Self::Unknown, "unknown"),
-    ];
-}
+/// Roles, with their words.
+const ROLES: [(Role, &str); 10] = [
+    (Role::Mta, "mta"),
+    (Role::Gateway, "gateway"),
+    (Role::Bulk, "bulk"),
+    (Role::List, "list"),
+    (Role::Forwarder, "forwarder"),
+    (Role::Hosting, "hosting"),
+    (Role::App, "app"),
+    (Role::Monitor, "monitor"),
+    (Role::Scanner, "scanner"),
+    (Role::Unknown, "unknown"),
+];
 
 /// What the operator says of some addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,19 +68,6 @@ pub struct Host {
     pub name: Option<String>,
     /// `botlike.tenant` of their lines.
     pub tenant: Option<String>,
-}
-
-/// The value of a detection's setting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Setting {
-    /// A number of things.
-    Count(u64),
-    /// A span of time.
-    Span(Nanos),
-    /// A share in per cent.
-    Percent(u8),
-    /// A list of names.
-    Names(Vec<String>),
 }
 
 /// What the operator changes about a detection.

@@ -72,7 +72,7 @@ impl Config {
             section(r, "hosts", value, |r, key, value| {
                 match key {
                     "role" => {
-                        if let Some(role) = r.word(value, &Role::WORDS) {
+                        if let Some(role) = r.word(value, &super::ROLES) {
                             host.role = role;
                         }
                     }

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use botlike_core::base::{Addr, Counters, Endpoint, Flow, HOUR, MILLI, MINUTE, Stamp};
 use botlike_core::detect::{
-    Evidence, EvidenceValue, Level, Needs, NotObservable, Setting, Severity, Value, Weight,
+    Directions, Evidence, EvidenceValue, Level, Needs, NotObservable, Rule, Setting, Severity,
+    Value, Weight,
 };
 use botlike_core::judge::{Direction, Event, Finding, Status};
 use botlike_core::smtp::{
@@ -24,6 +25,8 @@ pub(crate) static RULES: &[&Entry] = &[&Entry {
     source: "RFC 5321 section 5; \"a quoted source\"",
     attack: "T1071.003",
     needs: Needs::TCP,
+    unseen: NotObservable::PROCESS,
+    directions: Directions::OUT,
     levels: &[
         Level {
             name: "many",
@@ -45,6 +48,7 @@ pub(crate) static RULES: &[&Entry] = &[&Entry {
         Setting { key: "share", default: Value::Percent(50), doc: "Share." },
         Setting { key: "names", default: Value::Names(&["localhost"]), doc: "Names." },
     ],
+    rule: Rule::Host(|_, _| None),
 }];
 
 /// The style of the tests.

@@ -114,7 +114,13 @@ impl<S: Sink> Pipeline<S> {
         } else {
             Engine::Threads(Threads::start(settings, sink))
         };
-        Self { front: Front::new(&settings.ports, &settings.limits), engine, number: 0, ticked: Stamp::ZERO, last: None }
+        Self {
+            front: Front::new(&settings.ports, &settings.limits),
+            engine,
+            number: 0,
+            ticked: Stamp::ZERO,
+            last: None,
+        }
     }
 
     /// Takes in the next frame.
@@ -133,7 +139,11 @@ impl<S: Sink> Pipeline<S> {
                 self.ticked = at;
                 match &mut self.engine {
                     Engine::Inline { tracker, judge, sink } => {
-                        tracker.push(at, Input::Frame { number, segment }, &mut ToJudge { judge, sink });
+                        tracker.push(
+                            at,
+                            Input::Frame { number, segment },
+                            &mut ToJudge { judge, sink },
+                        );
                     }
                     Engine::Threads(threads) => threads.segment(at, number, &segment),
                 }

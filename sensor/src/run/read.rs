@@ -35,7 +35,7 @@ impl Printer {
             outputs,
             watched: config.watched.iter().map(ToString::to_string).collect(),
             ports: config.ports.clone(),
-            memory: worst_case(&config.limits, config.workers),
+            memory: worst_case(&config.limits, 1),
             config_hash: config.hash,
         }
     }
@@ -59,7 +59,8 @@ impl EventSink for Printer {
 impl Sink for Printer {
     fn begin(&mut self, at: Stamp) {
         let (watched, ports) = (&self.watched, &self.ports);
-        let sensor = Sensor { at, watched, ports, memory: self.memory, config_hash: self.config_hash };
+        let sensor =
+            Sensor { at, watched, ports, memory: self.memory, config_hash: self.config_hash };
         self.outputs.line(&Line::Sensor(sensor));
     }
 
@@ -106,7 +107,8 @@ pub fn read(options: &ReadOptions) -> Result<Outcome, Box<dyn Error>> {
     let source = Options { filter: options.filter.clone() };
     let (mut captures, errors) = Captures::open(&options.captures, &source);
     errors.iter().for_each(|error| complain(error));
-    let mut pipeline = Pipeline::new(&settings(&options.config), Printer::new(&options.config, outputs));
+    let mut pipeline =
+        Pipeline::new(&settings(&options.config), Printer::new(&options.config, outputs));
     let bar = options.progress.then(|| Bar::new(captures.progress().total));
     let (mut frames, mut named) = (0u64, 0u32);
     loop {
@@ -163,7 +165,9 @@ impl Bar {
         } else {
             "{spinner} {bytes} {binary_bytes_per_sec} {msg}"
         };
-        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         Self(bar)
     }
 
@@ -177,4 +181,3 @@ impl Bar {
         self.0.finish_and_clear();
     }
 }
-

@@ -130,7 +130,8 @@ impl<S: Sink> Threads<S> {
 
     pub(super) fn segment(&mut self, at: Stamp, number: u64, segment: &Segment<'_>) {
         self.number = number;
-        let hash = self.hasher.hash_one(segment.src).wrapping_add(self.hasher.hash_one(segment.dst));
+        let hash =
+            self.hasher.hash_one(segment.src).wrapping_add(self.hasher.hash_one(segment.dst));
         let index = ((u128::from(hash) * self.parts.len() as u128) >> 64) as usize;
         let part = &mut self.parts[index];
         let mut keep = |bytes: &[u8]| {
@@ -213,7 +214,12 @@ impl<S: Sink> Threads<S> {
     }
 }
 
-fn worker(mut tracker: Tracker, work: &Receiver<(Part, Work)>, answer: &Sender<Answer>, give_back: &Sender<Part>) {
+fn worker(
+    mut tracker: Tracker,
+    work: &Receiver<(Part, Work)>,
+    answer: &Sender<Answer>,
+    give_back: &Sender<Part>,
+) {
     for (mut part, Work { ticks, last }) in work {
         let mut facts = Vec::new();
         let mut segments = part.segments.iter().peekable();
@@ -288,7 +294,8 @@ fn preside<S: Sink>(
             counted.iter().for_each(|counted| counters.add(counted));
             lists.push(facts);
         }
-        let mut heads: BinaryHeap<Reverse<(Key, usize, usize)>> = BinaryHeap::with_capacity(lists.len());
+        let mut heads: BinaryHeap<Reverse<(Key, usize, usize)>> =
+            BinaryHeap::with_capacity(lists.len());
         let head = |lists: &[Vec<(Stamp, Key, OwnedFact)>], list: usize, at: usize| {
             lists[list].get(at).map(|(_, key, _)| Reverse((*key, list, at)))
         };

@@ -68,6 +68,32 @@ impl fmt::Debug for Addr {
     }
 }
 
+/// A network: an address and how many of its leading bits count. IPv4 networks count from the mapped form (96 bits more),
+/// so that one comparison serves both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Net {
+    /// The bits that belong to the network, as a number.
+    network: u128,
+    mask: u128,
+}
+
+impl Net {
+    /// The network of `addr` with so many of its 128 bits; more count as 128.
+    pub const fn new(addr: Addr, bits: u8) -> Self {
+        let mask = match bits {
+            0 => 0,
+            1..=127 => u128::MAX << (128 - bits),
+            _ => u128::MAX,
+        };
+        Self { network: u128::from_be_bytes(addr.0) & mask, mask }
+    }
+
+    /// Whether an address lies in it.
+    pub const fn contains(&self, addr: Addr) -> bool {
+        u128::from_be_bytes(addr.0) & self.mask == self.network
+    }
+}
+
 /// An address and a TCP port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
@@ -112,7 +138,6 @@ pub struct Flow {
     /// The outermost VLAN id of its first packet, 0 when untagged.
     pub vlan: u16,
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ mod ports;
 mod stamp;
 mod text;
 
-pub use addr::{Addr, Endpoint, Flow, Side};
+pub use addr::{Addr, Endpoint, Flow, Net, Side};
 pub use counters::Counters;
 pub use limits::Limits;
 pub use ports::Ports;

@@ -17,14 +17,14 @@ const NAME: usize = 255;
 
 /// What a name looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Looks {
+pub(super) struct Looks {
     /// 0 to 5: from 4 on dynamic, 3 generic, below nothing.
-    pub score: u8,
+    pub(super) score: u8,
     /// What decided: `none`, `embedded_decimal`, `embedded_digits`, `embedded_hex`, `embedded_v6`, `foreign_address`,
     /// `access_word`, `address_and_word`, or `static_name` where such a word held a higher score down.
-    pub rule: &'static str,
+    pub(super) rule: &'static str,
     /// Octets of the host's own address found in the name: 0, 3 or 4 for IPv4, 0 or 8 to 16 for IPv6.
-    pub octets: u8,
+    pub(super) octets: u8,
 }
 
 const NONE: Looks = Looks { score: 0, rule: "none", octets: 0 };
@@ -72,7 +72,7 @@ const PAIRS: &[(&[u8], Word)] = &[
 ];
 
 /// Says how much `name` looks like that of an access line with the address `addr`.
-pub fn looks_dynamic(name: &[u8], addr: Addr) -> Looks {
+pub(super) fn looks_dynamic(name: &[u8], addr: Addr) -> Looks {
     let mut lower = [0; NAME];
     let Some(lower) = lower.get_mut(..name.len()) else { return NONE };
     lower.copy_from_slice(name);

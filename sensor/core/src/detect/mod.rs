@@ -1,17 +1,175 @@
 //! Floor 5: the detections. One file per family; the list of all is in this file.
+//!
+//! A detection is an [`Entry`] in its family's file and a line in [`ALL`]. Its rule looks either at one connection, in the
+//! tracker ([`Rule::Flow`]), or at what is known of a host, in the judge ([`Rule::Host`]); it reads no clock and keeps
+//! nothing. Everything else, configuration, manual, lines, derives from the entry. What an entry needs and cannot see
+//! makes it silent: nothing is ever argued from what was not seen.
 
+mod dialect;
+mod distinct;
 mod dynamic;
+mod fanout;
+mod helo;
+mod host;
+mod name;
+mod session;
 mod special;
-
-pub use dynamic::{Looks, looks_dynamic};
-pub use special::{is_public, same_neighbourhood, special_block};
+mod tuning;
+mod window;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use bitflags::bitflags;
 
-use crate::base::{Addr, Nanos, Text};
+use crate::base::{Addr, Nanos, Net, Stamp, Text};
+use crate::smtp::Session;
+
+pub use host::{Happening, Host, Reached, Role};
+pub use special::is_public;
+pub use tuning::{Given, Tuned, Tuning, TuningError};
+
+/// All detections. An entry that is not built is not in the list.
+pub static ALL: &[&Entry] = &[
+    &helo::BARE_IP,
+    &helo::LITERAL_MISMATCH,
+    &helo::LITERAL_PRIVATE,
+    &helo::UNQUALIFIED,
+    &helo::LOCALHOST,
+    &helo::VARIES_PER_IP,
+    &helo::DYNAMIC_PATTERN,
+    &session::PREGREET,
+    &session::NO_QUIT,
+    &session::HOLD_OPEN,
+    &session::EMPTY_CONNECT,
+    &fanout::DST_IPS,
+    &fanout::SYN_FAIL_RATIO,
+    &dialect::IGNORES_STARTTLS,
+];
+
+/// A detection: what it is called, what it looks at, how it matches, what follows from it.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its id in the catalogue, e.g. `helo.bare_ip`; the part before the dot is the file it stands in.
+    pub id: &'static str,
+    /// Raised when what it matches changes.
+    pub rev: u16,
+    /// A short title.
+    pub name: &'static str,
+    /// What is seen when it matches, and why it matters.
+    pub what: &'static str,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// ATT&CK techniques, separated by commas; empty where there is none.
+    pub attack: &'static str,
+    /// What it must be able to see.
+    pub needs: Needs,
+    /// What else would help to judge and is not seen yet.
+    pub unseen: NotObservable,
+    /// Whether it is judged of watched clients, of clients of watched servers, or both.
+    pub directions: Directions,
+    /// The ways in which it matches, the worst first.
+    pub levels: &'static [Level],
+    /// A finding closes after so long without a hit.
+    pub window: Nanos,
+    /// What may be changed about it.
+    pub settings: &'static [Setting],
+    /// How it looks.
+    pub rule: Rule,
+}
+
+/// How a detection looks.
+#[derive(Clone, Copy, Debug)]
+pub enum Rule {
+    /// At one connection, in the tracker; then the judge, who knows host and direction, admits the hit or not.
+    Flow {
+        /// What is looked for.
+        matches: fn(&FlowCx<'_>, FlowEvent<'_>) -> Option<Match>,
+        /// The guards that need host, direction and inventory; gives the level, which may be another one.
+        admits: fn(&Subject<'_>, u8) -> Option<u8>,
+        /// The setting (by its index) that says in how many sessions it must have been seen; `None`: one is enough.
+        sessions: Option<usize>,
+    },
+    /// At what is known of a host, in the judge, whenever something happens to it.
+    Host(fn(&HostCx<'_>, &Happening<'_>) -> Option<Match>),
+}
+
+bitflags! {
+    /// Of whom a detection is judged.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Directions: u8 {
+        /// Of watched hosts as clients.
+        const OUT = 1;
+        /// Of clients of watched servers.
+        const IN = 1 << 1;
+    }
+}
+
+/// What a rule found.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// The level's index.
+    pub level: u8,
+    /// The value that makes two matches the same observation.
+    pub value: u64,
+    /// What was seen.
+    pub evidence: Vec<Evidence>,
+}
+
+/// What a rule of a connection may read.
+#[derive(Debug)]
+pub struct FlowCx<'a> {
+    /// The session so far.
+    pub session: &'a Session,
+    /// The entry's settings.
+    pub settings: &'a Tuned,
+}
+
+/// What the guards of a connection's rule may read.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// The session so far.
+    pub session: &'a Session,
+    /// The client is watched, or judged as if it were.
+    pub outbound: bool,
+    /// What the operator says that the client is for.
+    pub role: Role,
+    /// Addresses under which watched hosts appear outside.
+    pub public: &'a [Net],
+}
+
+/// What a rule of a host may read.
+#[derive(Debug)]
+pub struct HostCx<'a> {
+    /// Packet time.
+    pub now: Stamp,
+    /// What is known of the host.
+    pub host: &'a Host,
+    /// What the operator says that it is for.
+    pub role: Role,
+    /// The entry's settings.
+    pub settings: &'a Tuned,
+}
+
+/// Asks the rules that look at one connection.
+pub fn flow_event(event: FlowEvent<'_>, session: &Session, tuning: &Tuning, out: &mut Vec<Hit>) {
+    for (index, entry) in (0u16..).zip(ALL) {
+        if let Rule::Flow { matches, .. } = entry.rule
+            && let Some(settings) = tuning.of(index).filter(|t| t.enabled())
+            && let Some(found) = matches(&FlowCx { session, settings }, event)
+        {
+            let fingerprint = tuning.fingerprint(index, found.value);
+            out.push(Hit {
+                entry: index,
+                level: found.level,
+                fingerprint,
+                evidence: found.evidence,
+            });
+        }
+    }
+}
 
 /// How bad a finding is for whoever reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

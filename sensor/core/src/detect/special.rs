@@ -78,7 +78,7 @@ const fn v6(groups: [u16; 8]) -> [u8; 16] {
 }
 
 /// The special-purpose block that `addr` lies in, by its name, e.g. `10.0.0.0/8 (RFC 1918)`. The most specific block.
-pub fn special_block(addr: Addr) -> Option<&'static str> {
+pub(super) fn special_block(addr: Addr) -> Option<&'static str> {
     match addr.as_v4() {
         Some(octets) => {
             let bits = u32::from_be_bytes(octets);
@@ -117,7 +117,7 @@ pub fn is_public(addr: Addr) -> bool {
 }
 
 /// Whether two addresses are of one family and share their first 24 bits (IPv4) or 48 bits (IPv6).
-pub fn same_neighbourhood(a: Addr, b: Addr) -> bool {
+pub(super) fn same_neighbourhood(a: Addr, b: Addr) -> bool {
     match (a.as_v4(), b.as_v4()) {
         (Some([a, b, c, _]), Some([d, e, f, _])) => [a, b, c] == [d, e, f],
         (None, None) => a.octets().first_chunk::<6>() == b.octets().first_chunk::<6>(),

@@ -167,7 +167,8 @@ impl Half {
     /// Whether bytes at `offset`, all before `next`, differ from what was handed over there, as far as is remembered.
     fn contradicts(&self, offset: i64, bytes: &[u8]) -> bool {
         let tail_start = self.next as i64 - self.tail_len as i64;
-        let (from, to) = (offset.max(tail_start), (offset + bytes.len() as i64).min(self.next as i64));
+        let (from, to) =
+            (offset.max(tail_start), (offset + bytes.len() as i64).min(self.next as i64));
         if from >= to {
             return false;
         }
@@ -218,7 +219,15 @@ impl Default for Assembler {
 impl Assembler {
     /// A connection of which nothing is known.
     pub const fn new() -> Self {
-        Self { client: Half::NEW, server: Half::NEW, held: Vec::new(), held_bytes: 0, waited: 0, differs: false, closing: false }
+        Self {
+            client: Half::NEW,
+            server: Half::NEW,
+            held: Vec::new(),
+            held_bytes: 0,
+            waited: 0,
+            differs: false,
+            closing: false,
+        }
     }
 
     /// Makes it new; what was still held goes back to the reserve.
@@ -250,7 +259,8 @@ impl Assembler {
     /// Whether a sequence number of `side` lies near what is expected of it.
     pub fn is_near(&self, side: Side, seq: u32) -> bool {
         let half = self.half(side);
-        !half.started || half.offset(seq).is_some_and(|offset| offset >= half.next as i64 - i64::from(FAR))
+        !half.started
+            || half.offset(seq).is_some_and(|offset| offset >= half.next as i64 - i64::from(FAR))
     }
 
     /// Whether the FIN of both sides was seen, handed over or not.
@@ -271,8 +281,12 @@ impl Assembler {
     /// Whether this piece is the first to carry the first byte of its side's stream.
     pub fn begins(&self, piece: &Piece<'_>) -> bool {
         let half = self.half(piece.side);
-        let first = !half.started || (half.next == 0 && half.offset(piece.seq).is_some_and(|o| o <= 0 && o + i64::from(piece.len) > 0));
-        first && piece.len > 0 && !self.held.iter().any(|h| h.side == piece.side && h.offset == 0 && h.len > 0)
+        let first = !half.started
+            || (half.next == 0
+                && half.offset(piece.seq).is_some_and(|o| o <= 0 && o + i64::from(piece.len) > 0));
+        first
+            && piece.len > 0
+            && !self.held.iter().any(|h| h.side == piece.side && h.offset == 0 && h.len > 0)
     }
 
     /// Takes a segment in; hands over what has become whole.
@@ -335,7 +349,12 @@ impl Assembler {
             counters.reorder_full += 1;
             self.give_up_one(counters, reserve, sink);
         }
-        self.hold(Held { side, at, offset: start, acked, fin, bytes: Vec::new(), len }, new, counters, reserve);
+        self.hold(
+            Held { side, at, offset: start, acked, fin, bytes: Vec::new(), len },
+            new,
+            counters,
+            reserve,
+        );
         self.settle(counters, reserve, sink);
         if !self.held.is_empty() {
             self.wait(limits, counters, reserve, sink);
@@ -343,7 +362,12 @@ impl Assembler {
     }
 
     /// Nothing more will come: hands over all that is held, with gaps where bytes are missing.
-    pub fn finish(&mut self, counters: &mut Counters, reserve: &mut Reserve, sink: &mut impl StreamSink) {
+    pub fn finish(
+        &mut self,
+        counters: &mut Counters,
+        reserve: &mut Reserve,
+        sink: &mut impl StreamSink,
+    ) {
         self.closing = true;
         while !self.held.is_empty() {
             self.give_up_one(counters, reserve, sink);
@@ -439,18 +463,31 @@ impl Assembler {
         sink.gap(side, place, len);
     }
 
-    fn hold(&mut self, mut held: Held, bytes: &[u8], counters: &mut Counters, reserve: &mut Reserve) {
+    fn hold(
+        &mut self,
+        mut held: Held,
+        bytes: &[u8],
+        counters: &mut Counters,
+        reserve: &mut Reserve,
+    ) {
         let end = held.end();
-        for other in self.held.iter().filter(|h| h.side == held.side && h.offset < end && held.offset < h.end()) {
+        for other in self
+            .held
+            .iter()
+            .filter(|h| h.side == held.side && h.offset < end && held.offset < h.end())
+        {
             let (from, to) = (other.offset.max(held.offset), other.end().min(end));
-            let theirs = other.bytes.get((from - other.offset) as usize..(to - other.offset) as usize);
+            let theirs =
+                other.bytes.get((from - other.offset) as usize..(to - other.offset) as usize);
             let ours = bytes.get((from - held.offset) as usize..(to - held.offset) as usize);
             if theirs.is_some() && ours.is_some() && theirs != ours {
                 self.differs = true;
                 counters.overlaps_differing += 1;
             }
         }
-        if self.held.iter().any(|h| h.side == held.side && h.offset <= held.offset && h.end() >= end && h.fin == held.fin) {
+        if self.held.iter().any(|h| {
+            h.side == held.side && h.offset <= held.offset && h.end() >= end && h.fin == held.fin
+        }) {
             counters.retransmitted_bytes += held.len;
             return;
         }
@@ -469,9 +506,16 @@ impl Assembler {
     }
 
     /// Hands over everything that can be.
-    fn settle(&mut self, counters: &mut Counters, reserve: &mut Reserve, sink: &mut impl StreamSink) {
-        while let Some(index) =
-            self.held.iter().position(|h| h.offset <= self.half(h.side).next && self.may_pass(h.side, h.acked))
+    fn settle(
+        &mut self,
+        counters: &mut Counters,
+        reserve: &mut Reserve,
+        sink: &mut impl StreamSink,
+    ) {
+        while let Some(index) = self
+            .held
+            .iter()
+            .position(|h| h.offset <= self.half(h.side).next && self.may_pass(h.side, h.acked))
         {
             self.hand_over_held(index, u64::MAX, counters, reserve, sink);
             self.waited = 0;
@@ -489,11 +533,19 @@ impl Assembler {
         sink: &mut impl StreamSink,
     ) {
         let Some(held) = self.held.get_mut(index) else { return };
-        let (side, at, acked, start, len, fin) = (held.side, held.at, held.acked, held.offset, held.len, held.fin);
+        let (side, at, acked, start, len, fin) =
+            (held.side, held.at, held.acked, held.offset, held.len, held.fin);
         let bytes = core::mem::take(&mut held.bytes);
         let next = self.half(side).next;
-        let earlier = self.held.iter().take(index).filter(|h| h.side == side && h.offset > next && h.len > 0);
-        let stop = earlier.map(|h| h.offset).min().unwrap_or(u64::MAX).min(limit).min(start + len).max(next.min(start + len));
+        let earlier =
+            self.held.iter().take(index).filter(|h| h.side == side && h.offset > next && h.len > 0);
+        let stop = earlier
+            .map(|h| h.offset)
+            .min()
+            .unwrap_or(u64::MAX)
+            .min(limit)
+            .min(start + len)
+            .max(next.min(start + len));
         let part = bytes.get(next.saturating_sub(start) as usize..).unwrap_or_default();
         let wanted = stop.saturating_sub(next);
         let part = part.get(..(wanted as usize).min(part.len())).unwrap_or_default();
@@ -508,7 +560,13 @@ impl Assembler {
     }
 
     /// One more packet went by and something is still held.
-    fn wait(&mut self, limits: &Limits, counters: &mut Counters, reserve: &mut Reserve, sink: &mut impl StreamSink) {
+    fn wait(
+        &mut self,
+        limits: &Limits,
+        counters: &mut Counters,
+        reserve: &mut Reserve,
+        sink: &mut impl StreamSink,
+    ) {
         self.waited += 1;
         let acknowledged = self.nearest().and_then(|i| self.held.get(i)).is_some_and(|h| {
             let own = self.half(h.side);
@@ -524,14 +582,21 @@ impl Assembler {
     /// not make everything before it be given up.
     fn nearest(&self) -> Option<usize> {
         let missing = |h: &Held| {
-            let other = h.acked.map_or(0, |a| if self.may_pass(h.side, h.acked) { 0 } else { a - self.half(h.side.other()).next });
+            let other = h.acked.map_or(0, |a| {
+                if self.may_pass(h.side, h.acked) { 0 } else { a - self.half(h.side.other()).next }
+            });
             h.offset.saturating_sub(self.half(h.side).next).saturating_add(other)
         };
         self.held.iter().enumerate().min_by_key(|(_, h)| missing(h)).map(|(i, _)| i)
     }
 
     /// Gives up what the nearest segment waits for, and hands over what that sets free.
-    fn give_up_one(&mut self, counters: &mut Counters, reserve: &mut Reserve, sink: &mut impl StreamSink) {
+    fn give_up_one(
+        &mut self,
+        counters: &mut Counters,
+        reserve: &mut Reserve,
+        sink: &mut impl StreamSink,
+    ) {
         let Some(index) = self.nearest() else { return };
         let Some(held) = self.held.get(index) else { return };
         let (side, at, offset, acked) = (held.side, held.at, held.offset, held.acked);
@@ -561,12 +626,20 @@ impl Assembler {
         reserve: &mut Reserve,
         sink: &mut impl StreamSink,
     ) {
-        while self.half(side).next < to && self.half(side).end.is_none_or(|end| self.half(side).next < end) {
+        while self.half(side).next < to
+            && self.half(side).end.is_none_or(|end| self.half(side).next < end)
+        {
             let next = self.half(side).next;
-            if let Some(index) =
-                self.held.iter().position(|h| h.side == side && h.len > 0 && h.offset <= next && h.end() > next)
+            if let Some(index) = self
+                .held
+                .iter()
+                .position(|h| h.side == side && h.len > 0 && h.offset <= next && h.end() > next)
             {
-                let acked = self.held.get(index).and_then(|h| h.acked).filter(|&a| !self.may_pass(side, Some(a)));
+                let acked = self
+                    .held
+                    .get(index)
+                    .and_then(|h| h.acked)
+                    .filter(|&a| !self.may_pass(side, Some(a)));
                 if let Some(acked) = acked.filter(|_| depth < ADVANCE_DEPTH) {
                     self.advance(side.other(), at, acked, depth + 1, counters, reserve, sink);
                     continue;
@@ -574,10 +647,16 @@ impl Assembler {
                 self.hand_over_held(index, to, counters, reserve, sink);
                 continue;
             }
-            let resume = self.held.iter().filter(|h| h.side == side && h.len > 0 && h.offset > next).map(|h| h.offset).min();
+            let resume = self
+                .held
+                .iter()
+                .filter(|h| h.side == side && h.len > 0 && h.offset > next)
+                .map(|h| h.offset)
+                .min();
             let stop = resume.map_or(to, |r| r.min(to));
             // At the end, an acknowledgement one beyond the last byte with nothing behind it is that of a FIN not seen.
-            if self.closing && stop - next == 1 && resume.is_none() && self.half(side).end.is_none() {
+            if self.closing && stop - next == 1 && resume.is_none() && self.half(side).end.is_none()
+            {
                 let half = self.half_mut(side);
                 half.end = Some(next);
                 half.finished = true;

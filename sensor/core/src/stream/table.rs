@@ -116,7 +116,8 @@ pub struct Table {
 
 /// The second on the grid at which `span` after second `last` is over for certain: the packet lay somewhere in `last`.
 pub fn deadline(last: u32, span: u64) -> u32 {
-    u32::try_from(u64::from(last).saturating_add(1).saturating_add(span.div_ceil(SECOND))).unwrap_or(u32::MAX)
+    u32::try_from(u64::from(last).saturating_add(1).saturating_add(span.div_ceil(SECOND)))
+        .unwrap_or(u32::MAX)
 }
 
 /// The second in which a stamp lies.
@@ -158,7 +159,9 @@ impl Table {
         let slots = &self.slots;
         self.index
             .find(self.hash(a, b), |&i| {
-                slots.get(i as usize).is_some_and(|e| e.client == *a && e.server == *b || e.client == *b && e.server == *a)
+                slots.get(i as usize).is_some_and(|e| {
+                    e.client == *a && e.server == *b || e.client == *b && e.server == *a
+                })
             })
             .copied()
     }
@@ -230,7 +233,9 @@ impl Table {
             // Entries that were scheduled anew leave their old place behind: swept when they are the most of it.
             if self.heap.len() > 2 * self.index.len() + 1024 {
                 let slots = &self.slots;
-                self.heap.retain(|Reverse((at, i))| slots.get(*i as usize).is_some_and(|e| e.scheduled == *at));
+                self.heap.retain(|Reverse((at, i))| {
+                    slots.get(*i as usize).is_some_and(|e| e.scheduled == *at)
+                });
             }
             self.heap.push(Reverse((deadline, index)));
         }
@@ -257,7 +262,9 @@ impl Table {
 
     /// Whether anything could be due at `now`.
     pub fn is_due(&self, now: Stamp) -> bool {
-        self.heap.peek().is_some_and(|Reverse((at, _))| u64::from(*at).saturating_mul(SECOND) <= now.as_nanos())
+        self.heap
+            .peek()
+            .is_some_and(|Reverse((at, _))| u64::from(*at).saturating_mul(SECOND) <= now.as_nanos())
     }
 
     /// The connection to evict from a full table: slots go round, which is the order of arrival once it is full.
@@ -298,7 +305,13 @@ mod tests {
     fn flow(n: u32, at: u64) -> Flow {
         let client = Endpoint { addr: Addr::v4(n.to_be_bytes()), port: 1024 };
         let server = Endpoint { addr: Addr::v4([192, 0, 2, 25]), port: 25 };
-        Flow { client, server, start: Stamp::from_parts(at, 0), first_frame: u64::from(n) + 1, ..Flow::default() }
+        Flow {
+            client,
+            server,
+            start: Stamp::from_parts(at, 0),
+            first_frame: u64::from(n) + 1,
+            ..Flow::default()
+        }
     }
 
     #[test]

@@ -25,7 +25,13 @@ pub(super) struct Tools {
 
 impl Tools {
     pub(super) fn new(limits: Limits, tuning: Tuning) -> Self {
-        Self { limits, tuning, counters: Counters::default(), mail_counters: Counters::default(), hits: Vec::new() }
+        Self {
+            limits,
+            tuning,
+            counters: Counters::default(),
+            mail_counters: Counters::default(),
+            hits: Vec::new(),
+        }
     }
 }
 
@@ -44,7 +50,11 @@ impl<'a, S: FactSink> Teller<'a, S> {
     pub(super) fn tell(&mut self, at: Stamp, fact: Fact<'_>) {
         let Cause { frame, deadline, said } = self.cause;
         let ordinal = said.replace(said.get() + 1);
-        self.sink.fact(at, Key { frame: *frame, deadline: *deadline, flow: self.flow, ordinal }, fact);
+        self.sink.fact(
+            at,
+            Key { frame: *frame, deadline: *deadline, flow: self.flow, ordinal },
+            fact,
+        );
     }
 }
 
@@ -124,7 +134,11 @@ impl Connection {
 
     pub(super) fn count_packet(&mut self, side: Side, at: Stamp) {
         let session = self.session_mut();
-        let count = if side == Side::Client { &mut session.client_packets } else { &mut session.server_packets };
+        let count = if side == Side::Client {
+            &mut session.client_packets
+        } else {
+            &mut session.server_packets
+        };
         *count += 1;
         session.end = at;
     }
@@ -136,7 +150,9 @@ impl Connection {
             return;
         }
         let waited = match piece.ack {
-            Some(ack) if entry.state.contains(State::SYN_ACK) => ack.wrapping_sub(entry.first[1]).cast_signed() > 0,
+            Some(ack) if entry.state.contains(State::SYN_ACK) => {
+                ack.wrapping_sub(entry.first[1]).cast_signed() > 0
+            }
             // Without the server's first number nothing can be said, but that data in a SYN cannot have waited.
             _ => !in_syn,
         };
@@ -172,7 +188,12 @@ impl Connection {
         self.talk.tell_pregreet(at, None, tools, teller);
         let Talk { dialogue, headers, .. } = &mut self.talk;
         let Tools { limits, tuning, counters, mail_counters, hits } = tools;
-        dialogue.close(at, limits, counters, &mut Ear { headers, limits, tuning, mail_counters, hits, teller });
+        dialogue.close(
+            at,
+            limits,
+            counters,
+            &mut Ear { headers, limits, tuning, mail_counters, hits, teller },
+        );
         let session = dialogue.session_mut();
         if seen.is_none() && session.quit {
             session.close = Some(Close::Quit);
@@ -191,7 +212,11 @@ impl Talk {
         if let Pregreet::Pending { at: spoke, in_syn } = core::mem::take(&mut self.pregreet) {
             let session = self.dialogue.session();
             let before_greeting = greeting.map(|greeting| greeting.since(spoke));
-            let event = FlowEvent::Pregreet { first: session.first_bytes.as_bytes(), in_syn, before_greeting };
+            let event = FlowEvent::Pregreet {
+                first: session.first_bytes.as_bytes(),
+                in_syn,
+                before_greeting,
+            };
             detect::flow_event(event, session, &tools.tuning, &mut tools.hits);
             tell_hits(at, session, &mut tools.hits, &mut tools.mail_counters, teller);
         }
@@ -280,7 +305,9 @@ impl<S: FactSink> DialogueSink for Ear<'_, '_, S> {
     fn content(&mut self, _: &Session, message: &mut Message, content: Content<'_>) -> bool {
         match content {
             Content::Start => self.headers.start(),
-            Content::Bytes(bytes) => return self.headers.bytes(bytes, self.limits, self.mail_counters),
+            Content::Bytes(bytes) => {
+                return self.headers.bytes(bytes, self.limits, self.mail_counters);
+            }
             Content::Gap(_) => self.headers.gap(),
             Content::End => self.headers.finish(message, self.limits),
         }

@@ -152,7 +152,9 @@ impl From<Fact<'_>> for OwnedFact {
             Fact::Attempt { flow, end, syns } => Self::Attempt(*flow, end, syns),
             Fact::Greeted { flow, code } => Self::Greeted(*flow, code),
             Fact::Held { session, idle } => Self::Held(Box::new(session.clone()), idle),
-            Fact::Message { session, message } => Self::Message(Box::new((session.clone(), message.clone()))),
+            Fact::Message { session, message } => {
+                Self::Message(Box::new((session.clone(), message.clone())))
+            }
             Fact::Session { session, held } => Self::Session(Box::new(session.clone()), held),
             Fact::Hit { session, hit } => Self::Hit(Box::new((session.clone(), hit.clone()))),
         }

@@ -162,14 +162,18 @@ impl Tracker {
         let Some(entry) = self.table.get(index) else { return (u32::MAX, u32::MAX) };
         let limits = &self.settings.limits;
         let connection = self.connection(index);
-        let patience = if entry.state.contains(State::OVER) || connection.is_some_and(|c| c.assembler.both_ended()) {
+        let patience = if entry.state.contains(State::OVER)
+            || connection.is_some_and(|c| c.assembler.both_ended())
+        {
             limits.linger
         } else if entry.state.contains(State::ESTABLISHED) {
             limits.idle_timeout
         } else {
             limits.handshake_timeout
         };
-        let held = connection.filter(|_| !entry.state.contains(State::HELD_TOLD)).and_then(Connection::silent_since);
+        let held = connection
+            .filter(|_| !entry.state.contains(State::HELD_TOLD))
+            .and_then(Connection::silent_since);
         let held = held.map_or(u32::MAX, |since| deadline(second(since), self.settings.hold_after));
         (deadline(entry.last, patience), held)
     }
@@ -184,7 +188,11 @@ impl Tracker {
             let syns = u32::from(entry.packets[0]);
             let is_session = entry.is_session() && !state.contains(State::OVER);
             if state.contains(State::SYN) && !state.intersects(State::ATTEMPT_TOLD | State::OVER) {
-                let outcome = if state.contains(State::SYN_ACK) { AttemptEnd::Completed } else { AttemptEnd::TimedOut };
+                let outcome = if state.contains(State::SYN_ACK) {
+                    AttemptEnd::Completed
+                } else {
+                    AttemptEnd::TimedOut
+                };
                 let mut teller = Teller::new(sink, cause, flow.first_frame);
                 teller.tell(at, Fact::Attempt { flow: &flow, end: outcome, syns });
             }
@@ -288,34 +296,53 @@ impl Tracker {
             return entry.first[0] != first;
         }
         // The SYN of a connection that was joined late: perhaps only reordered.
-        over || self.connection(index).and_then(|c| c.assembler.base(Side::Client)).is_some_and(|base| base != first)
+        over || self
+            .connection(index)
+            .and_then(|c| c.assembler.base(Side::Client))
+            .is_some_and(|base| base != first)
     }
 
     /// Takes a connection in that is not in the table. `None`: nothing is to be followed.
-    fn open(&mut self, at: Stamp, cause: &Cause, segment: &Segment<'_>, sink: &mut impl FactSink) -> Option<u32> {
-        let (syn, ack) = (segment.flags.contains(TcpFlags::SYN), segment.flags.contains(TcpFlags::ACK));
+    fn open(
+        &mut self,
+        at: Stamp,
+        cause: &Cause,
+        segment: &Segment<'_>,
+        sink: &mut impl FactSink,
+    ) -> Option<u32> {
+        let (syn, ack) =
+            (segment.flags.contains(TcpFlags::SYN), segment.flags.contains(TcpFlags::ACK));
         let ports = &self.settings.ports;
         let to_server = match (syn, ack) {
             (true, false) => true,
             (true, true) => false,
             // In the middle: by the port; where both are watched, a reply code tells the server.
-            (false, _) => match (ports.contains(segment.dst.port), ports.contains(segment.src.port)) {
-                (true, true) => !starts_like_a_reply(segment.payload),
-                (dst, _) => dst,
-            },
+            (false, _) => {
+                match (ports.contains(segment.dst.port), ports.contains(segment.src.port)) {
+                    (true, true) => !starts_like_a_reply(segment.payload),
+                    (dst, _) => dst,
+                }
+            }
         };
         if !syn && (segment.len == 0 || segment.flags.contains(TcpFlags::RST)) {
             return None;
         }
-        let (client, server) = if to_server { (segment.src, segment.dst) } else { (segment.dst, segment.src) };
+        let (client, server) =
+            if to_server { (segment.src, segment.dst) } else { (segment.dst, segment.src) };
         let watched = ports.contains(server.port);
         if self.table.is_full() {
             let victim = self.table.victim()?;
             self.counters.flows_evicted += 1;
             self.give_up(victim, at, Close::Evicted, cause, sink);
         }
-        let flow =
-            Flow { client, server, start: at, first_frame: cause.frame, iface: segment.iface, vlan: segment.vlan };
+        let flow = Flow {
+            client,
+            server,
+            start: at,
+            first_frame: cause.frame,
+            iface: segment.iface,
+            vlan: segment.vlan,
+        };
         let index = self.table.insert(&flow);
         let entry = self.table.get_mut(index)?;
         if !watched {
@@ -367,7 +394,8 @@ impl Tracker {
             }
         }
         // A reset far outside of the stream is not of this connection: its receiver would not heed it.
-        let plausible = self.connection(index).is_none_or(|c| c.assembler.is_near(side, segment.seq));
+        let plausible =
+            self.connection(index).is_none_or(|c| c.assembler.is_near(side, segment.seq));
         if !plausible {
             self.counters.malformed += 1;
             return;
@@ -378,7 +406,9 @@ impl Tracker {
     }
 
     fn count_packet(&mut self, index: u32, side: Side, at: Stamp) {
-        let Some(place) = self.table.get(index).and_then(|e| e.session.checked_sub(1)) else { return };
+        let Some(place) = self.table.get(index).and_then(|e| e.session.checked_sub(1)) else {
+            return;
+        };
         if let Some(Some(connection)) = self.connections.get_mut(place as usize) {
             connection.count_packet(side, at);
         }
@@ -416,7 +446,13 @@ impl Tracker {
         let mut teller = Teller::new(sink, cause, entry.first_frame);
         let Connection { assembler, talk, .. } = &mut *connection;
         let mut bridge = Bridge { talk, tools: &mut self.tools, teller: &mut teller };
-        assembler.piece(piece, &self.settings.limits, &mut self.counters, &mut self.reserve, &mut bridge);
+        assembler.piece(
+            piece,
+            &self.settings.limits,
+            &mut self.counters,
+            &mut self.reserve,
+            &mut bridge,
+        );
         let over = connection.is_finished();
         if let Some(slot) = self.connections.get_mut(place as usize) {
             *slot = Some(connection);
@@ -454,7 +490,14 @@ impl Tracker {
         Some((place, connection))
     }
 
-    fn give_up(&mut self, index: u32, at: Stamp, close: Close, cause: &Cause, sink: &mut impl FactSink) {
+    fn give_up(
+        &mut self,
+        index: u32,
+        at: Stamp,
+        close: Close,
+        cause: &Cause,
+        sink: &mut impl FactSink,
+    ) {
         let Some(entry) = self.table.get(index) else { return };
         if entry.is_session() && !entry.state.contains(State::OVER) {
             self.end(index, at, at, close, cause, sink);
@@ -477,7 +520,14 @@ impl Tracker {
     }
 
     /// Says the session of an entry. The entry stays for a while to catch late packets.
-    fn end_with(&mut self, index: u32, at: Stamp, end: Stamp, close: Close, mut teller: Teller<'_, impl FactSink>) {
+    fn end_with(
+        &mut self,
+        index: u32,
+        at: Stamp,
+        end: Stamp,
+        close: Close,
+        mut teller: Teller<'_, impl FactSink>,
+    ) {
         let had_dialogue = self.table.get(index).is_some_and(|e| e.session != 0);
         let (place, mut connection) = match self.take_connection(index) {
             Some((place, connection)) => (Some(place), connection),

@@ -88,12 +88,21 @@ impl Wire {
     }
 
     fn mail(&mut self) -> &mut Self {
-        self.shake().say(Side::Server, "220 mx ESMTP\r\n").say(Side::Client, "EHLO mail.example.org\r\n");
-        self.say(Side::Server, "250-mx\r\n250 PIPELINING\r\n").say(Side::Client, "MAIL FROM:<a@example.org>\r\n");
+        self.shake()
+            .say(Side::Server, "220 mx ESMTP\r\n")
+            .say(Side::Client, "EHLO mail.example.org\r\n");
+        self.say(Side::Server, "250-mx\r\n250 PIPELINING\r\n")
+            .say(Side::Client, "MAIL FROM:<a@example.org>\r\n");
         self.say(Side::Server, "250 ok\r\n").say(Side::Client, "RCPT TO:<b@example.net>\r\n");
-        self.say(Side::Server, "250 ok\r\n").say(Side::Client, "DATA\r\n").say(Side::Server, "354 go\r\n");
-        self.say(Side::Client, "Subject: hi\r\n\r\nhello\r\n.\r\n").say(Side::Server, "250 queued\r\n");
-        self.say(Side::Client, "QUIT\r\n").say(Side::Server, "221 bye\r\n").fin(Side::Server).fin(Side::Client)
+        self.say(Side::Server, "250 ok\r\n")
+            .say(Side::Client, "DATA\r\n")
+            .say(Side::Server, "354 go\r\n");
+        self.say(Side::Client, "Subject: hi\r\n\r\nhello\r\n.\r\n")
+            .say(Side::Server, "250 queued\r\n");
+        self.say(Side::Client, "QUIT\r\n")
+            .say(Side::Server, "221 bye\r\n")
+            .fin(Side::Server)
+            .fin(Side::Client)
     }
 
     fn pause(&mut self, nanos: u64) -> &mut Self {
@@ -155,7 +164,13 @@ fn an_ordinary_session() {
     let (told, tracker) = play(settings(), &wire.shots);
     assert_eq!(
         words(&told),
-        ["opened", "Completed after 1 at 0", "greeted 220", "message Accepted", "session Quit CaptureState(0x0) false at 0"]
+        [
+            "opened",
+            "Completed after 1 at 0",
+            "greeted 220",
+            "message Accepted",
+            "session Quit CaptureState(0x0) false at 0"
+        ]
     );
     let OwnedFact::Session(session, _) = &told.last().unwrap().2 else { panic!("not a session") };
     assert_eq!((session.client_packets, session.server_packets), (9, 9));
@@ -167,7 +182,11 @@ fn an_ordinary_session() {
 #[test]
 fn attempts_end_by_reset_or_in_time() {
     let mut refused = Wire::new(CLIENT, SERVER, 0);
-    refused.send(Side::Client, TcpFlags::SYN, "").send(Side::Server, TcpFlags::RST | TcpFlags::ACK, "");
+    refused.send(Side::Client, TcpFlags::SYN, "").send(
+        Side::Server,
+        TcpFlags::RST | TcpFlags::ACK,
+        "",
+    );
     assert_eq!(words(&play(settings(), &refused.shots).0), ["opened", "Refused after 1 at 0"]);
 
     let mut silent = Wire::new(CLIENT, SERVER, 0);
@@ -184,7 +203,10 @@ fn attempts_end_by_reset_or_in_time() {
 #[test]
 fn a_connection_held_open_is_found_while_it_is_open() {
     let mut wire = Wire::new(CLIENT, SERVER, 0);
-    wire.shake().say(Side::Server, "220 mx\r\n").say(Side::Client, "EHLO x.example.org\r\n").say(Side::Server, "250 mx\r\n");
+    wire.shake()
+        .say(Side::Server, "220 mx\r\n")
+        .say(Side::Client, "EHLO x.example.org\r\n")
+        .say(Side::Server, "250 mx\r\n");
     let (mut told, mut tracker) = play(settings(), &wire.shots);
     told.clear();
     tracker.push(Stamp::from_nanos(70 * SECOND), Input::Idle { number: 9 }, &mut told);
@@ -226,7 +248,10 @@ fn ports_are_used_again() {
 fn who_ended_it() {
     let body = |end: &dyn Fn(&mut Wire)| {
         let mut wire = Wire::new(CLIENT, SERVER, 0);
-        wire.shake().say(Side::Server, "220 mx\r\n").say(Side::Client, "EHLO x.example.org\r\n").say(Side::Server, "250 mx\r\n");
+        wire.shake()
+            .say(Side::Server, "220 mx\r\n")
+            .say(Side::Client, "EHLO x.example.org\r\n")
+            .say(Side::Server, "250 mx\r\n");
         end(&mut wire);
         let (mut told, mut tracker) = play(settings(), &wire.shots);
         tracker.finish(&mut told);
@@ -237,9 +262,15 @@ fn who_ended_it() {
     assert_eq!(body(&fins(Side::Server, Side::Client)), "ServerFin");
     assert_eq!(body(&|w| unit(w.send(Side::Client, TcpFlags::RST, ""))), "ClientRst");
     assert_eq!(body(&|w| unit(w.send(Side::Server, TcpFlags::RST, ""))), "ServerRst");
-    assert_eq!(body(&|w| unit(w.fin(Side::Server).send(Side::Client, TcpFlags::RST, ""))), "ServerFin");
+    assert_eq!(
+        body(&|w| unit(w.fin(Side::Server).send(Side::Client, TcpFlags::RST, ""))),
+        "ServerFin"
+    );
     assert_eq!(body(&|_| ()), "EndOfCapture");
-    assert_eq!(body(&|w| unit(w.say(Side::Client, "QUIT\r\n").send(Side::Client, TcpFlags::RST, ""))), "Quit");
+    assert_eq!(
+        body(&|w| unit(w.say(Side::Client, "QUIT\r\n").send(Side::Client, TcpFlags::RST, ""))),
+        "Quit"
+    );
 }
 
 #[test]
@@ -274,7 +305,8 @@ fn a_full_table_gives_up_what_came_first() {
     settings.limits.flows = 2;
     let shots: Vec<Shot> = (0..3u16)
         .flat_map(|n| {
-            let mut wire = Wire::new(Endpoint { port: 1000 + n, ..CLIENT }, SERVER, u64::from(n) * SECOND);
+            let mut wire =
+                Wire::new(Endpoint { port: 1000 + n, ..CLIENT }, SERVER, u64::from(n) * SECOND);
             wire.shake().say(Side::Server, "220 mx\r\n");
             wire.shots
         })
@@ -330,7 +362,9 @@ fn traffic(random: &mut Random) -> Vec<Shot> {
         let mut wire = Wire::new(client, SERVER, random.below(20 * MINUTE));
         match random.below(4) {
             0 => unit(wire.send(Side::Client, TcpFlags::SYN, "")),
-            1 => unit(wire.shake().say(Side::Server, "220 mx\r\n").pause(3 * MINUTE).fin(Side::Client)),
+            1 => unit(
+                wire.shake().say(Side::Server, "220 mx\r\n").pause(3 * MINUTE).fin(Side::Client),
+            ),
             2 => unit(wire.mail()),
             _ => {
                 wire.mail();
@@ -371,7 +405,11 @@ fn idle_anywhere_changes_nothing() {
                 }
             }
             before = shot.at;
-            tracker.push(Stamp::from_nanos(shot.at), Input::Frame { number, segment: shot.segment() }, &mut told);
+            tracker.push(
+                Stamp::from_nanos(shot.at),
+                Input::Frame { number, segment: shot.segment() },
+                &mut told,
+            );
         }
         tracker.finish(&mut told);
         assert_eq!(whole(&told), whole(&plain), "seed {seed}");
@@ -418,10 +456,21 @@ fn random_segments_do_no_harm() {
         settings.limits.reorder_total = 1000;
         let mut tracker = Tracker::new(settings);
         let mut told = Told::new();
-        let texts: [&[u8]; 6] = [b"", b"220 x\r\n", b"DATA\r\n", b"EHLO a\r\nMAIL FROM:<>\r\n", b"\r\n.\r\n", &[0; 700]];
+        let texts: [&[u8]; 6] = [
+            b"",
+            b"220 x\r\n",
+            b"DATA\r\n",
+            b"EHLO a\r\nMAIL FROM:<>\r\n",
+            b"\r\n.\r\n",
+            &[0; 700],
+        ];
         for number in 1..2000u64 {
-            let ends = [CLIENT, SERVER].map(|e| Endpoint { port: e.port + random.below(6) as u16 % 6 * u16::from(e == CLIENT), ..e });
-            let (src, dst) = if random.below(2) == 0 { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
+            let ends = [CLIENT, SERVER].map(|e| Endpoint {
+                port: e.port + random.below(6) as u16 % 6 * u16::from(e == CLIENT),
+                ..e
+            });
+            let (src, dst) =
+                if random.below(2) == 0 { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
             let payload = texts[random.below(6) as usize];
             let shot = Shot {
                 at: random.below(1 << 40),
@@ -432,11 +481,19 @@ fn random_segments_do_no_harm() {
                 ack: random.below(3000) as u32,
                 payload: payload.to_vec(),
             };
-            tracker.push(Stamp::from_nanos(shot.at), Input::Frame { number, segment: shot.segment() }, &mut told);
+            tracker.push(
+                Stamp::from_nanos(shot.at),
+                Input::Frame { number, segment: shot.segment() },
+                &mut told,
+            );
             assert!(tracker.flows() <= 8 && tracker.open_sessions <= 4, "seed {seed}");
         }
         tracker.finish(&mut told);
-        assert_eq!((tracker.flows(), tracker.open_sessions, tracker.reserve.held()), (0, 0, 0), "seed {seed}");
+        assert_eq!(
+            (tracker.flows(), tracker.open_sessions, tracker.reserve.held()),
+            (0, 0, 0),
+            "seed {seed}"
+        );
     }
 }
 

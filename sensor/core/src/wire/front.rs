@@ -67,7 +67,11 @@ impl Front {
             && u16::from_be_bytes([h[20], h[21]]) & 0x3fff == 0
             && h[23] == ip::TCP
             && (total == 0 || total >= 24)
-            && !either(&self.ports, u16::from_be_bytes([h[34], h[35]]), u16::from_be_bytes([h[36], h[37]]))
+            && !either(
+                &self.ports,
+                u16::from_be_bytes([h[34], h[35]]),
+                u16::from_be_bytes([h[36], h[37]]),
+            )
     }
 
     fn decode<'a>(

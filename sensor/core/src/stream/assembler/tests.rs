@@ -55,7 +55,13 @@ impl Rig {
     }
 
     fn piece(&mut self, piece: Piece<'_>) {
-        self.assembler.piece(piece, &self.limits, &mut self.counters, &mut self.reserve, &mut self.out);
+        self.assembler.piece(
+            piece,
+            &self.limits,
+            &mut self.counters,
+            &mut self.reserve,
+            &mut self.out,
+        );
     }
 
     fn finish(&mut self) {
@@ -66,7 +72,15 @@ impl Rig {
 }
 
 fn client(seq: u32, payload: &[u8]) -> Piece<'_> {
-    Piece { side: Side::Client, at: Stamp::ZERO, seq, ack: None, fin: false, payload, len: payload.len() as u32 }
+    Piece {
+        side: Side::Client,
+        at: Stamp::ZERO,
+        seq,
+        ack: None,
+        fin: false,
+        payload,
+        len: payload.len() as u32,
+    }
 }
 
 fn text(out: &[u16]) -> alloc::string::String {
@@ -105,7 +119,11 @@ fn the_bytes_that_came_first_win_and_a_difference_is_counted() {
     assert_eq!(check(&[(104, "ef"), (102, "cdXX"), (100, "ab")], "abcdef").overlaps_differing, 1);
     assert_eq!(check(&[(104, "ef"), (104, "XX"), (100, "abcd")], "abcdef").overlaps_differing, 1);
     assert_eq!(check(&[(100, "abc"), (99, "?")], "abc").overlaps_differing, 0, "before the start");
-    assert_eq!(check(&[(100, "abc"), (102, "?")], "abc").overlaps_differing, 0, "a keep-alive's byte is garbage");
+    assert_eq!(
+        check(&[(100, "abc"), (102, "?")], "abc").overlaps_differing,
+        0,
+        "a keep-alive's byte is garbage"
+    );
 }
 
 #[test]
@@ -123,7 +141,15 @@ fn a_reply_waits_for_the_command_that_it_acknowledges() {
     let mut rig = Rig::new();
     rig.assembler.start(Side::Client, 100);
     rig.assembler.start(Side::Server, 500);
-    let reply = Piece { side: Side::Server, at: Stamp::ZERO, seq: 500, ack: Some(106), fin: false, payload: b"250", len: 3 };
+    let reply = Piece {
+        side: Side::Server,
+        at: Stamp::ZERO,
+        seq: 500,
+        ack: Some(106),
+        fin: false,
+        payload: b"250",
+        len: 3,
+    };
     rig.piece(reply);
     assert!(rig.out.streams[1].is_empty(), "the command was not seen yet");
     rig.piece(client(100, b"EHLO\r\n"));
@@ -210,7 +236,11 @@ impl Random {
 }
 
 /// A dialogue is a list of turns; each is cut into segments whose acknowledgements are right.
-fn segments(random: &mut Random, streams: &[Vec<u8>; 2], turns: &[(Side, usize)]) -> Vec<(Side, usize, usize, usize)> {
+fn segments(
+    random: &mut Random,
+    streams: &[Vec<u8>; 2],
+    turns: &[(Side, usize)],
+) -> Vec<(Side, usize, usize, usize)> {
     let mut sent = [0usize; 2];
     let mut all = Vec::new();
     for &(side, len) in turns {
@@ -226,7 +256,12 @@ fn segments(random: &mut Random, streams: &[Vec<u8>; 2], turns: &[(Side, usize)]
 }
 
 /// What must come out when every segment in `seen` arrived in some order: each byte that any of them carries.
-fn reference(len: usize, side: Side, seen: &[(Side, usize, usize, usize)], bytes: &[u8]) -> Vec<u16> {
+fn reference(
+    len: usize,
+    side: Side,
+    seen: &[(Side, usize, usize, usize)],
+    bytes: &[u8],
+) -> Vec<u16> {
     let mut out = vec![LOST; len];
     for &(s, from, to, _) in seen {
         if s == side {
@@ -242,10 +277,12 @@ fn reference(len: usize, side: Side, seen: &[(Side, usize, usize, usize)], bytes
 fn any_cut_order_duplication_and_loss() {
     for seed in 1..3000u64 {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let streams: [Vec<u8>; 2] =
-            core::array::from_fn(|_| (0..1 + random.below(400)).map(|_| b'a' + random.below(26) as u8).collect());
-        let turns: Vec<(Side, usize)> =
-            (0..20).map(|i| (if i % 2 == 0 { Side::Server } else { Side::Client }, random.below(60))).collect();
+        let streams: [Vec<u8>; 2] = core::array::from_fn(|_| {
+            (0..1 + random.below(400)).map(|_| b'a' + random.below(26) as u8).collect()
+        });
+        let turns: Vec<(Side, usize)> = (0..20)
+            .map(|i| (if i % 2 == 0 { Side::Server } else { Side::Client }, random.below(60)))
+            .collect();
         let mut seen = segments(&mut random, &streams, &turns);
         let loses = seed % 3 == 0;
         if loses {
@@ -290,7 +327,10 @@ fn any_cut_order_duplication_and_loss() {
         }
         for (side, acked, had) in &rig.out.order {
             // One more is what a FIN looks like that was not seen: at the very end it is taken for that.
-            assert!(acked.unwrap() as usize <= *had + 1, "seed {seed}: {side:?} was heard before what it answers");
+            assert!(
+                acked.unwrap() as usize <= *had + 1,
+                "seed {seed}: {side:?} was heard before what it answers"
+            );
         }
         assert_eq!(rig.counters.overlaps_differing, 0, "seed {seed}");
         if !loses {
@@ -312,7 +352,8 @@ fn hostile_pieces_stay_within_the_caps() {
             let n = random.below(700);
             let wild = random.below(20) == 0;
             let seq = if wild { random.next() as u32 } else { random.below(20_000) as u32 };
-            let ack = (random.below(3) > 0).then(|| if wild { random.next() as u32 } else { random.below(20_000) as u32 });
+            let ack = (random.below(3) > 0)
+                .then(|| if wild { random.next() as u32 } else { random.below(20_000) as u32 });
             rig.piece(Piece {
                 side,
                 at: Stamp::ZERO,

@@ -1,4 +1,4 @@
-//! Floor 7, the second door: facts in, findings out. There is one, whatever the number of workers.
+//! What the judge says.
 
 use alloc::vec::Vec;
 

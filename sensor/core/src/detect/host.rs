@@ -1,0 +1,350 @@
+//! What is known of a host: the bounded state that the rules of hosts read. It only counts; it judges nothing.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+
+use super::distinct::Distinct;
+use super::name;
+use super::window::Window;
+use crate::base::{Addr, DAY, Flow, HOUR, MINUTE, Nanos, Stamp, Text};
+use crate::smtp::{Capability, CaptureState, Close, Session, Starttls, Visible};
+
+/// What a host is for, as its operator says (catalogue section 0.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// A mail server.
+    Mta,
+    /// A gateway, or several hosts behind one address.
+    Gateway,
+    /// Sends newsletters and the like.
+    Bulk,
+    /// Runs mailing lists.
+    List,
+    /// Forwards mail.
+    Forwarder,
+    /// A mail server shared by customers.
+    Hosting,
+    /// An application that sends mail.
+    App,
+    /// Monitors mail servers.
+    Monitor,
+    /// Scans the Internet.
+    Scanner,
+    /// Not said.
+    #[default]
+    Unknown,
+}
+
+impl Role {
+    /// Whether many mail servers are its work.
+    pub const fn is_mail_host(self) -> bool {
+        matches!(
+            self,
+            Self::Mta | Self::Gateway | Self::Bulk | Self::List | Self::Forwarder | Self::Hosting
+        )
+    }
+
+    /// Whether connections without a word are its work.
+    pub const fn is_prober(self) -> bool {
+        matches!(self, Self::Monitor | Self::Scanner)
+    }
+}
+
+/// Something that happened to a host as a client.
+#[derive(Clone, Copy, Debug)]
+pub enum Happening<'a> {
+    /// It tried to connect, or a connection of it was joined in the middle.
+    Opened {
+        /// The connection.
+        flow: &'a Flow,
+        /// Fingerprint of the SYN, 0 where none was seen.
+        stack: u32,
+    },
+    /// An attempt of it came to its end.
+    Attempt {
+        /// The connection.
+        flow: &'a Flow,
+        /// How.
+        end: Reached,
+    },
+    /// It has kept silent for so long since the server's last reply.
+    Held {
+        /// The session so far.
+        session: &'a Session,
+        /// How long.
+        idle: Nanos,
+    },
+    /// A session of it ended.
+    Ended {
+        /// The session.
+        session: &'a Session,
+        /// Whether it was held.
+        held: bool,
+    },
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// The handshake was completed.
+    Yes,
+    /// The server refused.
+    Refused,
+    /// Nothing came back.
+    Silence,
+}
+
+/// Names that are remembered of a host.
+const NAMES: usize = 16;
+/// Servers of which the idle connections are counted.
+const IDLE_SERVERS: usize = 16;
+/// SYN fingerprints that are remembered; three of them are a gateway (guard G6).
+const STACKS: usize = 3;
+/// Bytes of a name that are kept for evidence.
+const NAME_BYTES: usize = 64;
+/// Addresses that are kept for evidence.
+const SAMPLES: usize = 5;
+/// Hours of history of a mail host: 14 days.
+pub(super) const HISTORY: usize = 14 * 24;
+
+/// The windows of the catalogue.
+pub(super) const MINUTES_10: Nanos = 10 * MINUTE;
+
+/// A name that a host called itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Name {
+    pub(super) hash: u64,
+    pub(super) sample: Text,
+    pub(super) count: u64,
+    pub(super) last: Stamp,
+}
+
+/// Servers that a host tried.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Servers {
+    pub(super) all: Distinct,
+    pub(super) sample: Vec<Addr>,
+}
+
+impl Servers {
+    fn add(&mut self, hash: u64, addr: Addr) {
+        self.all.add(hash);
+        if self.sample.len() < SAMPLES && !self.sample.contains(&addr) {
+            self.sample.push(addr);
+        }
+    }
+}
+
+/// Attempts, and what became of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attempts {
+    pub(super) total: u64,
+    pub(super) refused: u64,
+    pub(super) silent: u64,
+    pub(super) failed_to: Distinct,
+}
+
+/// Sessions of which it is known how they ended, and those without QUIT.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ends {
+    pub(super) total: u64,
+    pub(super) without_quit: u64,
+}
+
+/// Sessions that were held, and others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Holds {
+    pub(super) held: u64,
+    pub(super) prompt: u64,
+}
+
+/// Connections, and to how many servers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Connects {
+    pub(super) total: u64,
+    pub(super) servers: Distinct,
+}
+
+/// Distinct servers of each hour, of a mail host.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Baseline {
+    hour: u64,
+    now: Distinct,
+    pub(super) before: Vec<u16>,
+}
+
+impl Baseline {
+    fn add(&mut self, at: Stamp, hash: u64) {
+        let hour = at.as_nanos() / HOUR;
+        if hour != self.hour {
+            let gone = hour.saturating_sub(self.hour);
+            if self.hour != 0 && (1..=HISTORY as u64).contains(&gone) {
+                let done = u16::try_from(self.now()).unwrap_or(u16::MAX);
+                let quiet = core::iter::repeat_n(0, usize::try_from(gone - 1).unwrap_or(0));
+                self.before.extend(core::iter::once(done).chain(quiet));
+                let over = self.before.len().saturating_sub(HISTORY);
+                self.before.drain(..over);
+            } else {
+                // The first hour, or a stamp from elsewhere: history begins anew.
+                self.before.clear();
+            }
+            self.hour = hour;
+            self.now = Distinct::default();
+        }
+        self.now.add(hash);
+    }
+
+    /// Servers of this hour.
+    pub(super) fn now(&self) -> u64 {
+        Distinct::union([&self.now, &Distinct::default()])
+    }
+}
+
+/// What is known of a host.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// Seen answering 220 on port 25.
+    pub(super) greeted: bool,
+    pub(super) stacks: Vec<u32>,
+    pub(super) names: Vec<Name>,
+    pub(super) tried_10m: Window<Servers>,
+    pub(super) tried_1h: Window<Servers>,
+    pub(super) baseline: Option<Box<Baseline>>,
+    pub(super) attempts: Window<Attempts>,
+    pub(super) ends: Window<Ends>,
+    pub(super) holds: Window<Holds>,
+    pub(super) idle_now: Vec<(Addr, u32)>,
+    pub(super) empty: Window<Connects>,
+    pub(super) plain: Window<Connects>,
+}
+
+impl Host {
+    /// It was seen answering 220 on port 25: a mail server runs there.
+    pub fn note_greeting(&mut self) {
+        self.greeted = true;
+    }
+
+    /// Whether many mail servers are its work, as far as is known.
+    pub fn is_mail_host(&self, role: Role) -> bool {
+        role.is_mail_host() || self.greeted
+    }
+
+    /// Whether its SYNs come from so many different stacks that there are several devices behind its address.
+    pub(super) fn is_gateway(&self, role: Role) -> bool {
+        role == Role::Gateway || self.stacks.len() >= STACKS
+    }
+
+    /// Counts what happened. Only of watched clients and clients of watched servers; `hasher` is keyed.
+    pub fn note(&mut self, at: Stamp, happening: &Happening<'_>, role: Role, hasher: &FixedState) {
+        match *happening {
+            Happening::Opened { flow, stack } => self.note_opened(at, flow, stack, role, hasher),
+            Happening::Attempt { flow, end } => {
+                let attempts = self.attempts.at(at, MINUTES_10);
+                attempts.total += 1;
+                match end {
+                    Reached::Yes => return,
+                    Reached::Refused => attempts.refused += 1,
+                    Reached::Silence => attempts.silent += 1,
+                }
+                attempts.failed_to.add(hasher.hash_one(flow.server.addr));
+            }
+            Happening::Held { session, .. } => {
+                self.holds.at(at, HOUR).held += 1;
+                let server = session.flow.server.addr;
+                if let Some((_, count)) = self.idle_now.iter_mut().find(|(addr, _)| *addr == server)
+                {
+                    *count += 1;
+                } else if self.idle_now.len() < IDLE_SERVERS {
+                    self.idle_now.push((server, 1));
+                }
+            }
+            Happening::Ended { session, held } => self.note_ended(at, session, held, hasher),
+        }
+    }
+
+    fn note_opened(&mut self, at: Stamp, flow: &Flow, stack: u32, role: Role, hasher: &FixedState) {
+        if stack != 0 && self.stacks.len() < STACKS && !self.stacks.contains(&stack) {
+            self.stacks.push(stack);
+        }
+        let hash = hasher.hash_one(flow.server.addr);
+        self.tried_10m.at(at, MINUTES_10).add(hash, flow.server.addr);
+        self.tried_1h.at(at, HOUR).add(hash, flow.server.addr);
+        if self.is_mail_host(role) {
+            self.baseline.get_or_insert_default().add(at, hash);
+        }
+    }
+
+    fn note_ended(&mut self, at: Stamp, session: &Session, held: bool, hasher: &FixedState) {
+        let server = session.flow.server.addr;
+        let hash = hasher.hash_one(server);
+        if held {
+            if let Some((_, count)) = self.idle_now.iter_mut().find(|(addr, _)| *addr == server) {
+                *count = count.saturating_sub(1);
+            }
+            self.idle_now.retain(|(_, count)| *count > 0);
+        } else if session.greeting_code.is_some() {
+            self.holds.at(at, HOUR).prompt += 1;
+        }
+        if !session.helo.is_empty() && !is_submission(session.flow.server.port) {
+            self.note_name(at, session.helo.as_bytes(), hasher);
+        }
+        let whole = session.capture.is_empty();
+        // Guard G9: a server that closes first, or says that it will, is the reason why QUIT was not said.
+        let by_client =
+            matches!(session.close, Some(Close::Quit | Close::ClientFin | Close::ClientRst));
+        if whole
+            && by_client
+            && session.visible == Visible::Plain
+            && !session.said_421
+            && session.commands > 0
+        {
+            let ends = self.ends.at(at, HOUR);
+            ends.total += 1;
+            ends.without_quit += u64::from(!session.quit);
+        }
+        let refused = session.greeting_code.is_some_and(|code| code >= 400);
+        if whole && by_client && session.client_bytes == 0 && !refused {
+            let empty = self.empty.at(at, MINUTES_10);
+            empty.total += 1;
+            empty.servers.add(hash);
+        }
+        if session.starttls != Starttls::Unused || session.visible == Visible::ImplicitTls {
+            self.plain.clear();
+        } else if !session
+            .capture
+            .intersects(CaptureState::GAP | CaptureState::JOINED_LATE | CaptureState::ONE_SIDED)
+            && session.ehlo_accepted
+            && session.capabilities.contains(Capability::STARTTLS)
+            && (session.transactions > 0 || session.auth.attempts > 0)
+        {
+            let plain = self.plain.at(at, DAY);
+            plain.total += 1;
+            plain.servers.add(hash);
+        }
+    }
+
+    fn note_name(&mut self, at: Stamp, helo: &[u8], hasher: &FixedState) {
+        let lower = name::Lower::new(helo);
+        let hash = hasher.hash_one(name::identity(helo, &lower));
+        if let Some(known) = self.names.iter_mut().find(|n| n.hash == hash) {
+            known.count += 1;
+            known.last = at;
+            return;
+        }
+        let mut fresh = Name { hash, count: 1, last: at, ..Name::default() };
+        fresh.sample.set(helo, NAME_BYTES);
+        if self.names.len() < NAMES {
+            self.names.push(fresh);
+        } else if let Some(oldest) = self.names.iter_mut().min_by_key(|n| n.last) {
+            *oldest = fresh;
+        }
+    }
+}
+
+/// Ports of submission (guard G2): their clients are user agents, of which the HELO says nothing.
+pub(super) const fn is_submission(port: u16) -> bool {
+    matches!(port, 465 | 587 | 2525)
+}
