@@ -76,11 +76,14 @@ pub fn for_variant(lines: &mut [Value], variant: Variant) {
             }
             Variant::Plain => {}
         }
-        if matches!(variant, Variant::Ipv6 | Variant::Reordered | Variant::Crossed)
-            && let Some(id) = line.pointer("/event/id").and_then(Value::as_str)
-        {
-            let number = ids.len();
-            ids.entry(id.to_owned()).or_insert_with(|| format!("id {number}"));
+        if matches!(variant, Variant::Ipv6 | Variant::Reordered | Variant::Crossed) {
+            // An attempt has no line of its own: its id only stands in findings.
+            for place in ["/event/id", "/botlike/session_id"] {
+                if let Some(id) = line.pointer(place).and_then(Value::as_str) {
+                    let number = ids.len();
+                    ids.entry(id.to_owned()).or_insert_with(|| format!("id {number}"));
+                }
+            }
         }
     }
     if !ids.is_empty() {

@@ -60,8 +60,13 @@ struct Sensor {
 impl Sensor {
     fn new(config: &Config) -> Self {
         let lines = Lines::default();
-        let output =
-            Output::new("lines", Box::new(Json::new(Style::default())), Box::new(lines.clone()));
+        let style = Style {
+            observer: config.name.clone(),
+            key: config.key,
+            privacy: config.privacy,
+            rules: botlike::rules::ALL,
+        };
+        let output = Output::new("lines", Box::new(Json::new(style)), Box::new(lines.clone()));
         let printer = Printer::new(config, Outputs::new(vec![output]));
         Self { pipeline: Pipeline::new(&settings(config), printer), lines }
     }

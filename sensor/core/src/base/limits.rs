@@ -51,11 +51,11 @@ limits! {
     /// Bytes kept for one connection until a hole before them is filled.
     reorder_bytes: usize = 256 << 10;
     /// Segments kept for one connection until a hole before them is filled.
-    reorder_segments: usize = 512;
+    reorder_segments: usize = 2048;
     /// Bytes kept in all connections together until holes are filled.
     reorder_total: usize = 64 << 20;
-    /// Packets of a connection that pass before a missing part is given up as lost.
-    reorder_packets: u32 = 64;
+    /// Packets of a connection that pass before a missing part is given up that nobody acknowledged: it may be sent again.
+    reorder_packets: u32 = 4096;
     /// IP datagrams being put together from fragments at a time.
     fragment_datagrams: usize = 256;
     /// Bytes of fragments kept at a time.

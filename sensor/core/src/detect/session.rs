@@ -229,7 +229,7 @@ fn hold_open(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
         return None;
     };
     let evidence = vec![
-        Evidence { key: "idle", value: EvidenceValue::Span(*idle) },
+        Evidence { key: "idle", value: EvidenceValue::Span(idle / SECOND * SECOND) },
         Evidence { key: "held", value: EvidenceValue::Count(held) },
         Evidence { key: "sessions", value: EvidenceValue::Count(held + prompt) },
         Evidence { key: "parallel", value: EvidenceValue::Count(parallel) },

@@ -12,7 +12,8 @@ mod hosts;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use foldhash::fast::FixedState;
+// Estimates of distinct counts want all bits of a hash to be good.
+use foldhash::quality::FixedState;
 
 pub use event::{Direction, Event, EventSink, Finding, Status};
 

@@ -48,6 +48,8 @@ pub(super) struct Client {
     pub(super) doubt: bool,
     /// A MAIL may have been said in a gap, and the transaction may still be open.
     pub(super) hidden_mail: bool,
+    /// The last gap was shorter than any MAIL and began with a line.
+    pub(super) short_gap: bool,
     /// The next line may be the end of one whose beginning was lost.
     pub(super) ragged: bool,
     /// The connection was joined in the middle, and nothing has yet told that it was at its beginning.
@@ -84,6 +86,7 @@ impl Default for Client {
             next: 0,
             doubt: false,
             hidden_mail: false,
+            short_gap: false,
             ragged: false,
             late: false,
             auth_open: false,
@@ -291,6 +294,10 @@ impl Dialogue {
             self.settle_unknown(line.end.at, cx);
         }
         self.client.ragged = false;
+        if mem::take(&mut self.client.short_gap) && matches!(command, Command::Mail(_)) {
+            // The gap ended where this line begins, so no other MAIL was in it.
+            self.client.hidden_mail = false;
+        }
         if mem::take(&mut self.client.judge_tls) {
             self.session.starttls = Starttls::AcceptedButPlain;
         }
@@ -304,6 +311,7 @@ impl Dialogue {
     fn is_no_command<S: DialogueSink>(&mut self, line: &Line<'_>, cx: &mut Context<'_, S>) -> bool {
         let client = &mut self.client;
         let ragged = mem::take(&mut client.ragged);
+        client.short_gap = false;
         if client.auth_open {
             if !client.doubt {
                 self.ask(Asked::Auth, 0, line.end, cx);

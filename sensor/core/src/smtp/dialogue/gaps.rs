@@ -48,8 +48,16 @@ impl Dialogue {
                 if self.may_be_data(len) {
                     return self.suppose_data(place, cx);
                 }
+                // What is shorter than any MAIL has none in it, unless it ends one that had begun.
+                const SHORTEST_MAIL: u64 = b"MAIL FROM:x\n".len() as u64;
+                let short = !self.client.hidden_mail
+                    && self.book.current == Current::None
+                    && self.client.mode == Mode::Command
+                    && !self.client.lines.is_open()
+                    && len < SHORTEST_MAIL;
                 self.client.mode = Mode::Command;
                 self.commands_lost(place, cx);
+                self.client.short_gap = short;
             }
         }
     }
