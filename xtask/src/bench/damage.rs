@@ -186,37 +186,39 @@ fn tshark_found(tool: &tools::Tool, capture: &Path) -> Result<Found> {
         Ok(())
     })?;
     let sessions = streams.len();
-    let envelopes = streams.into_values().filter_map(Stream::envelope).collect();
+    let envelopes = streams.into_values().flat_map(|stream| stream.whole).collect();
     Ok(Found { sessions, envelopes })
 }
 
-/// A stream as tshark's fields show it. smtp-source sends one command a packet and one message a session.
+/// A stream as tshark's fields show it. smtp-source sends one command a packet; a stream may still have several envelopes,
+/// where a port was used again and what lay between two connections is missing.
 #[derive(Default)]
 struct Stream {
     port: u16,
     from: Option<String>,
     to: Vec<String>,
-    data: bool,
+    whole: Vec<Envelope>,
 }
 
 impl Stream {
     fn said(&mut self, command: &str, parameter: &str) {
         let path = |prefix: &str| {
-            let path = parameter.get(prefix.len()..)?.trim();
-            parameter[..prefix.len()]
+            let (before, path) = parameter.split_at_checked(prefix.len())?;
+            before
                 .eq_ignore_ascii_case(prefix)
-                .then(|| path.trim_matches(['<', '>']).to_owned())
+                .then(|| path.trim().trim_matches(['<', '>']).to_owned())
         };
         match command.to_ascii_uppercase().as_str() {
-            "MAIL" => self.from = path("FROM:"),
+            "MAIL" => (self.from, self.to) = (path("FROM:"), Vec::new()),
             "RCPT" => self.to.extend(path("TO:")),
-            "DATA" => self.data = true,
+            "DATA" => {
+                let to = std::mem::take(&mut self.to);
+                self.whole.extend(
+                    self.from.take().filter(|_| !to.is_empty()).map(|from| (self.port, from, to)),
+                );
+            }
             _ => {}
         }
-    }
-
-    fn envelope(self) -> Option<Envelope> {
-        (self.data && !self.to.is_empty()).then_some((self.port, self.from?, self.to))
     }
 }
 
@@ -259,7 +261,7 @@ fn page(rows: &[Row], agree: bool, tshark: &str) -> String {
     let _ = write!(
         page,
         "A *session* is a session line of botlike, or a TCP stream in which tshark shows SMTP. An *envelope* is whole when \
-         its MAIL,\nits RCPT and its DATA were seen: a message line of botlike, or a stream in which tshark shows all three. \
+         its MAIL,\nits RCPT and its DATA were seen: a message line of botlike, or the three in one stream of tshark's. \
          *Wrong* is an\nenvelope that the same program does not find on that connection in the whole capture. Promised: never \
          fewer sessions or\nenvelopes than tshark, and none wrong.\n\ntshark is {tshark} In the whole capture both find {}.\n\n",
         if agree {
@@ -294,17 +296,31 @@ mod tests {
 
     #[test]
     fn an_envelope_is_whole_or_none() {
-        let mut stream = Stream { port: 4711, ..Stream::default() };
-        stream.said("MAIL", "FROM:<a@example.org>");
-        stream.said("rcpt", "TO:<b@example.net>");
-        stream.said("RCPT", "TO:<c@example.net>");
-        stream.said("DATA", "");
-        let to = ["b@example.net", "c@example.net"].map(str::to_owned).to_vec();
-        assert_eq!(stream.envelope(), Some((4711, "a@example.org".to_owned(), to)));
-        let mut stream = Stream::default();
-        stream.said("RCPT", "TO:<b@example.net>");
-        stream.said("DATA", "");
-        assert_eq!(stream.envelope(), None);
+        let found = |said: &[(&str, &str)]| {
+            let mut stream = Stream { port: 4711, ..Stream::default() };
+            said.iter().for_each(|(command, parameter)| stream.said(command, parameter));
+            stream.whole
+        };
+        let envelope = |from: &str, to: &[&str]| {
+            (4711, from.to_owned(), to.iter().map(|&to| to.to_owned()).collect())
+        };
+        let first = [
+            ("MAIL", "FROM:<a@example.org>"),
+            ("rcpt", "TO:<b@example.net>"),
+            ("RCPT", "TO:<c@example.net>"),
+            ("DATA", ""),
+        ];
+        assert_eq!(found(&first), [envelope("a@example.org", &["b@example.net", "c@example.net"])]);
+        let second =
+            [("MAIL", "FROM:<d@example.org>"), ("RCPT", "TO:<e@example.net>"), ("DATA", "")];
+        let both = [
+            envelope("a@example.org", &["b@example.net", "c@example.net"]),
+            envelope("d@example.org", &["e@example.net"]),
+        ];
+        assert_eq!(found(&[&first[..], &second].concat()), both);
+        assert_eq!(found(&second[..2]), []);
+        assert_eq!(found(&second[1..]), []);
+        assert_eq!(found(&[second[0], second[2]]), []);
     }
 
     #[test]
