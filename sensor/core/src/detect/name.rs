@@ -177,11 +177,7 @@ mod tests {
             }
             let name = &name[..round % 40];
             let lower = Lower::new(name);
-            let _ = (
-                any_ip(name),
-                identity(name, &lower),
-                is_tld(lower.as_bytes()),
-            );
+            let _ = (any_ip(name), identity(name, &lower), is_tld(lower.as_bytes()));
         }
     }
 }
