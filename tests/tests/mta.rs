@@ -66,9 +66,7 @@ fn examine(scene: Scene, allowed: &BTreeSet<&str>, least: Least) {
     }
     assert!(outcome.count("greylisted") > 0, "nothing was greylisted");
     for (mta, capture) in &outcome.captures {
-        let Some(lines) = read_capture(capture) else {
-            return skip("mta", "BOTLIKE_BIN is not set: captured, not read");
-        };
+        let lines = read_capture(capture);
         let lines: Vec<Value> =
             lines.iter().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
         truth.agrees(*mta, &lines);
@@ -83,14 +81,11 @@ fn folder() -> PathBuf {
     target.join("mta")
 }
 
-/// The lines of an unconfigured `read`, `None` if there is no reader.
-fn read_capture(path: &Path) -> Option<Vec<String>> {
-    let program = std::env::var_os("BOTLIKE_BIN")?;
-    let output =
-        std::process::Command::new(program).args(["read", "--format", "json"]).arg(path).output();
-    let output = output.expect("the reader starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8(output.stdout).expect("UTF-8").lines().map(str::to_owned).collect())
+/// The lines of an unconfigured `read`.
+fn read_capture(path: &Path) -> Vec<String> {
+    let (lines, failed) = botlike_tests::player::read(&[path.to_owned()], 1).expect("it is read");
+    assert!(!failed, "{} is a whole capture", path.display());
+    String::from_utf8(lines).expect("UTF-8").lines().map(str::to_owned).collect()
 }
 
 /// No finding of severity medium or above but the allowed ones.

@@ -376,6 +376,9 @@ fn fields(reading: Option<&Reading>) -> BTreeMap<String, String> {
     fields
 }
 
+/// A file, and how many sessions and messages we and they found in it.
+type Count = (String, (usize, usize), (usize, usize));
+
 type Judgements = BTreeMap<(String, String, String), (String, String)>;
 
 fn judgements(path: &Path) -> Result<Judgements> {
@@ -403,7 +406,7 @@ fn judgements(path: &Path) -> Result<Judgements> {
 }
 
 fn page(
-    counts: &[(String, (usize, usize), (usize, usize))],
+    counts: &[Count],
     differences: &[Difference],
     judgements: &Judgements,
     version: &str,

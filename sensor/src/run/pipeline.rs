@@ -76,7 +76,7 @@ pub struct End<S> {
 
 enum Engine<S> {
     Inline { tracker: Box<Tracker>, judge: Box<Judge>, sink: S },
-    Threads(Threads<S>),
+    Threads(Box<Threads<S>>),
 }
 
 /// Frames in, events out.
@@ -112,7 +112,7 @@ impl<S: Sink> Pipeline<S> {
             let judge = Box::new(Judge::new(settings.judge.clone()));
             Engine::Inline { tracker: Box::new(settings.tracker()), judge, sink }
         } else {
-            Engine::Threads(Threads::start(settings, sink))
+            Engine::Threads(Box::new(Threads::start(settings, sink)))
         };
         Self {
             front: Front::new(&settings.ports, &settings.limits),

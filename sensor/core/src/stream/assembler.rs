@@ -147,7 +147,7 @@ impl Half {
     fn offset(&self, seq: u32) -> Option<i64> {
         let expected = self.base.wrapping_add(self.next as u32);
         let delta = seq.wrapping_sub(expected) as i32;
-        (delta <= FAR && delta >= -(1 << 30)).then(|| self.next as i64 + i64::from(delta))
+        (-(1 << 30)..=FAR).contains(&delta).then(|| self.next as i64 + i64::from(delta))
     }
 
     fn remember(&mut self, bytes: &[u8]) {

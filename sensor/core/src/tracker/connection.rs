@@ -271,7 +271,10 @@ impl<S: FactSink> StreamSink for Bridge<'_, '_, S> {
     }
 
     fn fin(&mut self, side: Side, _: Stamp) {
-        self.talk.finished[side as usize] = true;
+        match side {
+            Side::Client => self.talk.finished[0] = true,
+            Side::Server => self.talk.finished[1] = true,
+        }
         let session = self.talk.dialogue.session_mut();
         let by = match side {
             _ if session.quit => Close::Quit,

@@ -47,6 +47,8 @@ pub struct Tracker {
     table: Table,
     connections: Vec<Option<Box<Connection>>>,
     vacant: Vec<u32>,
+    // Boxed, because a connection is large and moves between here and its place.
+    #[allow(clippy::vec_box)]
     spare: Vec<Box<Connection>>,
     open_sessions: usize,
     tools: Tools,
@@ -274,7 +276,8 @@ impl Tracker {
         } else if segment.len > 0 || segment.flags.contains(TcpFlags::FIN) || has_dialogue {
             self.piece(index, side, at, segment, &cause, sink);
         } else {
-            let count = &mut entry.packets[side as usize];
+            let [of_client, of_server] = &mut entry.packets;
+            let count = if side == Side::Client { of_client } else { of_server };
             *count = count.saturating_add(1);
         }
         let (end, held) = self.deadlines(index);

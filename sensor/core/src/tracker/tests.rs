@@ -2,7 +2,6 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
@@ -499,7 +498,7 @@ fn random_segments_do_no_harm() {
 
 #[test]
 fn no_frames_no_facts() {
-    let (mut told, mut tracker) = play(settings(), &vec![]);
+    let (mut told, mut tracker) = play(settings(), &[]);
     tracker.finish(&mut told);
     assert!(told.is_empty());
 }
