@@ -63,7 +63,9 @@ impl Summary {
         for line in lines.lines() {
             let line: Value = serde_json::from_str(line).context("a line is not JSON")?;
             let text = |path: &str| line.pointer(path).and_then(Value::as_str);
-            let Some(ip) = text("/source/ip").and_then(|ip| ip.parse().ok()) else { continue };
+            let Some(ip) = text("/source/ip").and_then(|ip| ip.parse::<IpAddr>().ok()) else {
+                continue;
+            };
             let host = summary.hosts.entry(ip).or_default();
             match text("/event/dataset") {
                 Some("botlike.session") => {
@@ -81,7 +83,7 @@ impl Summary {
                     if severity >= found.0 {
                         let words = text("/message").or_else(|| text("/rule/name")).unwrap_or("");
                         let level = text("/botlike/finding/severity").unwrap_or("?");
-                        *found = (severity, level.to_owned(), words.to_owned());
+                        *found = (severity, level.to_owned(), in_short(words, ip));
                     }
                 }
                 _ => {}
@@ -131,6 +133,16 @@ impl Host {
     }
 }
 
+/// The words of a finding without the host, which stands above them, and not longer than a wide terminal.
+fn in_short(words: &str, host: IpAddr) -> String {
+    const ROOM: usize = 120;
+    let words = words.strip_prefix(&format!("{host}: ")).unwrap_or(words);
+    match words.char_indices().nth(ROOM) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,12 +151,14 @@ mod tests {
     fn who_was_found_and_who_was_not() {
         let lines = r#"{"event":{"dataset":"botlike.session"},"source":{"ip":"192.0.2.1"},"smtp":{"helo":"pc"}}
 {"event":{"dataset":"botlike.session"},"source":{"ip":"192.0.2.2"},"smtp":{"helo":"mx.example.org"}}
-{"event":{"dataset":"botlike.finding","severity":25},"source":{"ip":"192.0.2.1"},"rule":{"id":"helo.unqualified"},"message":"said pc","botlike":{"finding":{"severity":"low"}}}
+{"event":{"dataset":"botlike.finding","severity":25},"source":{"ip":"192.0.2.1"},"rule":{"id":"helo.unqualified"},"message":"192.0.2.1: said pc","botlike":{"finding":{"severity":"low"}}}
 "#;
         let text = Summary::of(lines).unwrap().text();
         let (found, alone) = text.split_once("Left alone").unwrap();
         assert!(
-            found.contains("1 of 2") && found.contains("192.0.2.1") && found.contains("said pc"),
+            found.contains("1 of 2")
+                && found.contains("192.0.2.1")
+                && found.contains("  said pc\n"),
             "{text}"
         );
         assert!(
