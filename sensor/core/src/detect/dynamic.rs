@@ -30,7 +30,7 @@ pub(super) struct Looks {
 const NONE: Looks = Looks { score: 0, rule: "none", octets: 0 };
 
 /// The most a name with a static word, or an access word without a digit, is given.
-const HARMLESS: u8 = 2;
+pub(super) const HARMLESS: u8 = 2;
 
 /// Words of a name that was given by somebody, not by a machine: to be found as a whole token.
 #[rustfmt::skip] // a table

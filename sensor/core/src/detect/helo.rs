@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::dynamic::looks_dynamic;
+use super::dynamic::{HARMLESS, looks_dynamic};
 use super::host::{Happening, is_submission};
 use super::name::{self, Lower};
 use super::special::{is_public, same_neighbourhood, special_block};
@@ -241,7 +241,12 @@ pub(super) static DYNAMIC_PATTERN: Entry = Entry {
     }],
     rule: Rule::Flow {
         matches: |cx, event| {
-            let looks = looks_dynamic(argument(cx, event)?, cx.session.flow.client.addr);
+            let name = argument(cx, event)?;
+            // Without a digit there is no address in it, unless in hexadecimal letters, and a word alone is harmless.
+            if cx.settings.count(0) > HARMLESS.into() && !may_hold_an_address(name) {
+                return None;
+            }
+            let looks = looks_dynamic(name, cx.session.flow.client.addr);
             (u64::from(looks.score) >= cx.settings.count(0)).then(|| {
                 let more = vec![
                     evidence("rule", EvidenceValue::Word(looks.rule)),
@@ -314,7 +319,8 @@ pub(super) static VARIES_PER_IP: Entry = Entry {
 
 fn varies(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
     let Happening::Ended { session, .. } = happening else { return None };
-    if session.helo.is_empty() || is_submission(session.flow.server.port) {
+    let alone = cx.host.names.len() < 2;
+    if alone || session.helo.is_empty() || is_submission(session.flow.server.port) {
         return None;
     }
     let allowed = |sample: &Text| {
@@ -378,6 +384,14 @@ fn helo_match(cx: &FlowCx<'_>, more: Vec<Evidence>) -> Match {
     ];
     seen.extend(more);
     Match { level: 0, value: value_of(helo.as_bytes()), evidence: seen }
+}
+
+fn may_hold_an_address(name: &[u8]) -> bool {
+    let mut letters = 0;
+    name.iter().any(|b| {
+        letters = if b.is_ascii_hexdigit() { letters + 1 } else { 0 };
+        b.is_ascii_digit() || letters >= 6
+    })
 }
 
 fn evidence(key: &'static str, value: EvidenceValue) -> Evidence {

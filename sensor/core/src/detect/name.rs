@@ -37,12 +37,20 @@ impl Lower {
 /// An address literal of RFC 5321 section 4.1.3: `[192.0.2.1]` or `[IPv6:2001:db8::1]` (and the common slip of leaving the
 /// tag out).
 pub(super) fn literal(arg: &[u8]) -> Option<Addr> {
+    if !arg.starts_with(b"[") {
+        return None;
+    }
     address(arg.strip_prefix(b"[")?.strip_suffix(b"]")?)
 }
 
 /// An address that is not in brackets: as text, or four numbers with `-` or `x` between them.
 pub(super) fn bare_ip(arg: &[u8]) -> Option<Addr> {
     let arg = arg.strip_suffix(b".").unwrap_or(arg);
+    // Most names are told from an address by their first letters.
+    let is_digit = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b'.' | b'-' | b':' | b'x' | b'X');
+    if !arg.iter().take(5).all(is_digit) {
+        return None;
+    }
     address(arg).or_else(|| quad(arg, b'-')).or_else(|| quad(arg, b'x')).or_else(|| quad(arg, b'X'))
 }
 

@@ -27,13 +27,26 @@ impl FirstBytes {
         if self.over {
             return;
         }
-        for &byte in bytes {
+        let room = FIRST_BYTES.saturating_sub(kept.as_bytes().len());
+        let mut rest = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        while let Some((&byte, behind)) = rest.split_first() {
+            if self.in_line && self.matched.is_none() {
+                // A line that does not say AUTH is kept to its end in one go.
+                let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                let (line, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+                kept.push(line, FIRST_BYTES);
+                rest = behind;
+                self.in_line = rest.is_empty();
+                continue;
+            }
             kept.push(&[byte], FIRST_BYTES);
-            if kept.as_bytes().len() >= FIRST_BYTES || self.is_auth(byte) {
+            rest = behind;
+            if self.is_auth(byte) {
                 self.over = true;
                 return;
             }
         }
+        self.over = kept.as_bytes().len() >= FIRST_BYTES;
     }
 
     /// Whether the line so far says AUTH: what follows may be a secret.
