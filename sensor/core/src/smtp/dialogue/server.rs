@@ -190,7 +190,11 @@ impl Dialogue {
                 t.message.size = loose.size;
             }
             self.finish_content(cx);
-            self.end_transaction(serial, End::Answer(reply.code), reply.end.at, cx);
+            let end = match loose.empty_lines && self.server.lost_in_content {
+                true => End::Unseen,
+                false => End::Answer(reply.code),
+            };
+            self.end_transaction(serial, end, reply.end.at, cx);
             self.client.mode = Mode::Command;
         } else if reply.code >= 400
             && let Some(t) = self.book.current()
@@ -243,6 +247,11 @@ impl Dialogue {
                 self.content_after_354(serial, cx);
             }
             (Asked::Data { .. }, _) if self.client.data_supposed => self.data_was_not(at, cx),
+            (Asked::Data { followed: true }, Some(400..))
+                if self.server.lost_in_content && self.client.mode == Mode::Content =>
+            {
+                // Perhaps it answers what a server reads behind an end of data that it alone has seen.
+            }
             (Asked::Data { .. }, Some(code @ 400..)) => {
                 self.data_refused(serial, code, reply.map(|r| r.end), cx)
             }

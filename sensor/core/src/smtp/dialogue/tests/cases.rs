@@ -31,6 +31,29 @@ pub(super) const CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "a blind client, a dot line that lacks its CR, an empty line behind it",
+        script: r"
+            C: EHLO mail.example
+            C: MAIL FROM:<a@b.example>
+            C: RCPT TO:<c@d.example>
+            C: DATA
+            C: Subject: x
+            C:
+            C: text
+            C| .\n\n
+            S: 220 mx.example
+            S: 250 mx.example
+            S: 250 ok
+            S: 250 ok
+            S: 354 go
+            S: 250 queued
+            S: 500 what?",
+        session: "220 Ehlo=mail.example*1 offers() c4 5xx1 t1 m1 last500 pipelined",
+        messages: &[
+            r"#0 <a@b.example> -> c@d.example +1 -0 Accepted 250 20B Subject: x\r\n\r\ntext\r\n\n\n",
+        ],
+    },
+    Case {
         name: "several transactions, unknown user, null sender, HELO",
         script: r"
             S: 220-mx.example
