@@ -4,7 +4,7 @@ use core::mem;
 
 use super::super::line::{Line, Lines, Piece};
 use super::super::pending::{Answer, Asked, Pending};
-use super::super::reply::{Replies, Reply};
+use super::super::reply::{self, Replies, Reply};
 use super::super::{CaptureState, DialogueSink, Place, Starttls};
 use super::client::Mode;
 use super::opening::{self, TlsLook};
@@ -79,8 +79,27 @@ impl Dialogue {
         true
     }
 
+    /// A proxy granted the client's CONNECT (RFC 9110 section 9.3.6): the greeting is still to come, and what was said
+    /// so far was said to the proxy.
+    fn tunnel_opens<S>(&mut self, line: &Line<'_>, cx: &mut Context<'_, S>) -> bool {
+        let session = &mut self.session;
+        let asked = session.first_bytes.as_bytes().starts_with(b"CONNECT ")
+            && session.commands == session.commands_unknown;
+        if line.first.offset != 0 || !asked || !reply::grants_tunnel(line.text()) {
+            return false;
+        }
+        session.pipelined = false;
+        self.pending.clear();
+        let greeting = Pending { asked: Asked::Greeting, transaction: 0, acked: None };
+        self.pending.push(greeting, cx.limits.pending_commands.max(2));
+        true
+    }
+
     fn server_line<S: DialogueSink>(&mut self, line: &Line<'_>, cx: &mut Context<'_, S>) {
         let text = line.text();
+        if self.tunnel_opens(line, cx) {
+            return;
+        }
         if let Some(end) = self.server.ragged.take() {
             // The end of a lost line may look like a reply. This one begins a reply if a client that had received just
             // what was lost went on to speak, or if it greets before the client has spoken.

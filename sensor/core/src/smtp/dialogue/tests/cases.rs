@@ -54,6 +54,46 @@ pub(super) const CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "through a tunnel of an HTTP proxy",
+        script: r"
+            C: CONNECT mx.example:25 HTTP/1.0
+            C: User-Agent: x
+            C:
+            S: HTTP/1.0 200 Connection established
+            S:
+            --
+            S: 220 mx.example
+            C: HELO mail.example
+            S: 250 mx.example
+            C: MAIL FROM:<a@b.example>
+            S: 250 ok
+            C: RCPT TO:<c@d.example>
+            S: 550 no
+            C: RCPT TO:<e@d.example>
+            S: 250 ok
+            C: DATA
+            S: 354 go
+            C: .
+            S: 250 queued
+            C: QUIT
+            S: 221 bye",
+        session: "220 Helo=mail.example*1 c9 unknown3 5xx1 t1 m1 last221 quit",
+        messages: &[r"#0 <a@b.example> -> c@d.example,e@d.example +1 -1 Accepted 250 0B "],
+    },
+    Case {
+        name: "CONNECT to a mail server",
+        script: r"
+            S: 220 mx.example
+            C: CONNECT mx.example:25 HTTP/1.0
+            C:
+            S: 502 what?
+            S: 500 what?
+            C: QUIT
+            S: 221 bye",
+        session: "220 c3 unknown2 5xx2 last221 quit pipelined",
+        messages: &[],
+    },
+    Case {
         name: "several transactions, unknown user, null sender, HELO",
         script: r"
             S: 220-mx.example
