@@ -92,8 +92,13 @@ pub(crate) fn main(arguments: &[&str]) -> Result<ExitCode> {
     for d in &differences {
         let key = (d.file.clone(), d.stream.clone(), d.field.clone());
         match judgements.get(&key) {
-            None => wrong.push(format!("no judgement: {}\t{}\t{}\tours: {}\ttheirs: {}", d.file, d.stream, d.field, d.ours, d.theirs)),
-            Some((right, _)) if right == "tshark" => wrong.push(format!("tshark is right: {} {} {}", d.file, d.stream, d.field)),
+            None => wrong.push(format!(
+                "no judgement: {}\t{}\t{}\tours: {}\ttheirs: {}",
+                d.file, d.stream, d.field, d.ours, d.theirs
+            )),
+            Some((right, _)) if right == "tshark" => {
+                wrong.push(format!("tshark is right: {} {} {}", d.file, d.stream, d.field))
+            }
             Some(_) => {}
         }
         seen.insert(key);
@@ -105,7 +110,12 @@ pub(crate) fn main(arguments: &[&str]) -> Result<ExitCode> {
     if !check {
         fs::write(root.join(PAGE), page).with_context(|| format!("cannot write {PAGE}"))?;
     }
-    println!("{} captures, {} differences, {} unsettled", counts.len(), differences.len(), wrong.len());
+    println!(
+        "{} captures, {} differences, {} unsettled",
+        counts.len(),
+        differences.len(),
+        wrong.len()
+    );
     for line in &wrong {
         println!("{line}");
     }
@@ -138,13 +148,19 @@ fn ours(botlike: &Path, path: &Path) -> Result<Readings> {
         let number = |pointer: &str| line.pointer(pointer).and_then(Value::as_u64);
         let code = |pointer: &str| number(pointer).and_then(|n| u16::try_from(n).ok());
         let end = |side: &str| {
-            format!("{}:{}", text(&format!("/{side}/ip")).unwrap_or_default(), number(&format!("/{side}/port")).unwrap_or(0))
+            format!(
+                "{}:{}",
+                text(&format!("/{side}/ip")).unwrap_or_default(),
+                number(&format!("/{side}/port")).unwrap_or(0)
+            )
         };
         let stream = || format!("{} {}", end("source"), end("destination"));
         match text("/event/dataset").as_deref() {
             Some("botlike.message") => {
                 let mut envelope = text("/smtp/mail_from").unwrap_or_default();
-                for rcpt in line.pointer("/smtp/rcpt_to").and_then(Value::as_array).into_iter().flatten() {
+                for rcpt in
+                    line.pointer("/smtp/rcpt_to").and_then(Value::as_array).into_iter().flatten()
+                {
                     envelope.push(' ');
                     envelope.push_str(rcpt.as_str().unwrap_or_default());
                 }
@@ -182,7 +198,18 @@ fn theirs(tshark: &tools::Tool, path: &Path) -> Result<Readings> {
         "smtp.response.code",
     ];
     let mut command = tshark.command();
-    command.arg("-r").arg(path).args(["-o", "tcp.desegment_tcp_streams:TRUE", "-T", "fields", "-E", "separator=\u{1}", "-E", "aggregator=\u{2}", "-Y", "smtp"]);
+    command.arg("-r").arg(path).args([
+        "-o",
+        "tcp.desegment_tcp_streams:TRUE",
+        "-T",
+        "fields",
+        "-E",
+        "separator=\u{1}",
+        "-E",
+        "aggregator=\u{2}",
+        "-Y",
+        "smtp",
+    ]);
     for port in PORTS.iter().filter(|p| **p != 465) {
         command.args(["-d", &format!("tcp.port=={port},smtp")]);
     }
@@ -193,7 +220,9 @@ fn theirs(tshark: &tools::Tool, path: &Path) -> Result<Readings> {
     let mut streams: BTreeMap<u64, (String, Scripted)> = BTreeMap::new();
     for row in String::from_utf8_lossy(&out.stdout).lines() {
         let fields: Vec<&str> = row.split('\u{1}').collect();
-        let [stream, src4, src6, sport, dst4, dst6, dport, commands, codes] = fields[..] else { continue };
+        let [stream, src4, src6, sport, dst4, dst6, dport, commands, codes] = fields[..] else {
+            continue;
+        };
         // Of a packet in a packet, the inner one is meant.
         let last = |text: &str| text.split('\u{2}').next_back().unwrap_or_default().to_owned();
         let src = format!("{}:{}", last(if src4.is_empty() { src6 } else { src4 }), last(sport));
@@ -201,7 +230,10 @@ fn theirs(tshark: &tools::Tool, path: &Path) -> Result<Readings> {
         let Ok(stream) = last(stream).parse() else { continue };
         let to_server = PORTS.iter().any(|p| last(dport) == p.to_string());
         let (_, scripted) = streams.entry(stream).or_insert_with(|| {
-            (if to_server { format!("{src} {dst}") } else { format!("{dst} {src}") }, Scripted::default())
+            (
+                if to_server { format!("{src} {dst}") } else { format!("{dst} {src}") },
+                Scripted::default(),
+            )
         });
         let items = |text: &str| -> Vec<String> {
             text.split('\u{2}').filter(|item| !item.is_empty()).map(str::to_owned).collect()
@@ -258,7 +290,8 @@ impl Scripted {
                 if let Some(envelope) = self.envelope.take() {
                     self.reading.messages.push((envelope, None));
                     let number = self.reading.messages.len() - 1;
-                    awaited = if verb == "DATA" { Awaited::Data(number) } else { Awaited::End(number) };
+                    awaited =
+                        if verb == "DATA" { Awaited::Data(number) } else { Awaited::End(number) };
                 } else if verb == "BDAT" && !self.reading.messages.is_empty() {
                     awaited = Awaited::End(self.reading.messages.len() - 1);
                 }
@@ -308,18 +341,28 @@ fn compare(file: &str, ours: &Readings, theirs: &Readings, out: &mut Vec<Differe
     let streams: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
     for stream in streams {
         let none = Vec::new();
-        let (ours, theirs) = (ours.get(stream).unwrap_or(&none), theirs.get(stream).unwrap_or(&none));
+        let (ours, theirs) =
+            (ours.get(stream).unwrap_or(&none), theirs.get(stream).unwrap_or(&none));
         // Connections without a word of SMTP are sessions for us and nothing for tshark.
         let silent = |r: &&Reading| **r != Reading::default();
-        let (ours, theirs): (Vec<_>, Vec<_>) = (ours.iter().filter(silent).collect(), theirs.iter().filter(silent).collect());
+        let (ours, theirs): (Vec<_>, Vec<_>) =
+            (ours.iter().filter(silent).collect(), theirs.iter().filter(silent).collect());
         for n in 0..ours.len().max(theirs.len()) {
             let name = if n == 0 { stream.clone() } else { format!("{stream} #{}", n + 1) };
             let (a, b) = (fields(ours.get(n).copied()), fields(theirs.get(n).copied()));
             for field in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
-                let value = |of: &BTreeMap<String, String>| of.get(field).cloned().unwrap_or_else(|| "–".to_owned());
+                let value = |of: &BTreeMap<String, String>| {
+                    of.get(field).cloned().unwrap_or_else(|| "–".to_owned())
+                };
                 let (ours, theirs) = (value(&a), value(&b));
                 if ours != theirs {
-                    out.push(Difference { file: file.to_owned(), stream: name.clone(), field: field.clone(), ours, theirs });
+                    out.push(Difference {
+                        file: file.to_owned(),
+                        stream: name.clone(),
+                        field: field.clone(),
+                        ours,
+                        theirs,
+                    });
                 }
             }
         }
@@ -327,7 +370,8 @@ fn compare(file: &str, ours: &Readings, theirs: &Readings, out: &mut Vec<Differe
 }
 
 fn fields(reading: Option<&Reading>) -> BTreeMap<String, String> {
-    let mut fields: BTreeMap<String, String> = reading.map(Reading::fields).unwrap_or_default().into_iter().collect();
+    let mut fields: BTreeMap<String, String> =
+        reading.map(Reading::fields).unwrap_or_default().into_iter().collect();
     fields.insert("session".to_owned(), if reading.is_some() { "yes" } else { "no" }.to_owned());
     fields
 }
@@ -335,11 +379,17 @@ fn fields(reading: Option<&Reading>) -> BTreeMap<String, String> {
 type Judgements = BTreeMap<(String, String, String), (String, String)>;
 
 fn judgements(path: &Path) -> Result<Judgements> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut all = Judgements::new();
-    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+    for (n, line) in
+        text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+    {
         let [file, stream, field, right, why] = line.split('\t').collect::<Vec<_>>()[..] else {
-            bail!("{JUDGEMENTS}:{}: five columns are needed: file, stream, field, who is right, why", n + 1);
+            bail!(
+                "{JUDGEMENTS}:{}: five columns are needed: file, stream, field, who is right, why",
+                n + 1
+            );
         };
         if !["botlike", "both", "tshark"].contains(&right) {
             bail!("{JUDGEMENTS}:{}: who is right is botlike, both or tshark, not {right:?}", n + 1);
@@ -368,16 +418,22 @@ fn page(
     page.push_str("## Differences\n\n| file | stream | field | botlike | tshark | right | why |\n|---|---|---|---|---|---|---|\n");
     for d in differences {
         let key = (d.file.clone(), d.stream.clone(), d.field.clone());
-        let (right, why) = judgements.get(&key).cloned().unwrap_or(("not judged".into(), String::new()));
+        let (right, why) =
+            judgements.get(&key).cloned().unwrap_or(("not judged".into(), String::new()));
         let _ = writeln!(
             page,
             "| {} | {} | {} | {} | {} | {right} | {why} |",
-            d.file, d.stream, d.field, cell(&d.ours), cell(&d.theirs)
+            d.file,
+            d.stream,
+            d.field,
+            cell(&d.ours),
+            cell(&d.theirs)
         );
     }
     page.push_str("\n## Files\n\nSessions are connections; of ours some have no word of SMTP in them.\n\n| file | sessions | theirs | messages | theirs |\n|---|---|---|---|---|\n");
     for (file, ours, theirs) in counts {
-        let _ = writeln!(page, "| {file} | {} | {} | {} | {} |", ours.0, theirs.0, ours.1, theirs.1);
+        let _ =
+            writeln!(page, "| {file} | {} | {} | {} | {} |", ours.0, theirs.0, ours.1, theirs.1);
     }
     page
 }
