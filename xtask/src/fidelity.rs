@@ -4,7 +4,7 @@
 //! a person's judgement and stands in `tests/fidelity.tsv`; a difference without one, one in which tshark is right, and a
 //! judgement without its difference fail the command.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -157,13 +157,19 @@ fn ours(botlike: &Path, path: &Path) -> Result<Readings> {
         let stream = || format!("{} {}", end("source"), end("destination"));
         match text("/event/dataset").as_deref() {
             Some("botlike.message") => {
-                let mut envelope = text("/smtp/mail_from").unwrap_or_default();
-                for rcpt in
-                    line.pointer("/smtp/rcpt_to").and_then(Value::as_array).into_iter().flatten()
-                {
-                    envelope.push(' ');
-                    envelope.push_str(rcpt.as_str().unwrap_or_default());
-                }
+                let recipients: Vec<String> = line
+                    .pointer("/smtp/rcpt_to")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .map(|rcpt| rcpt.as_str().unwrap_or_default().to_owned())
+                    .collect();
+                let count = number("/smtp/rcpt_count").unwrap_or(0);
+                let envelope = envelope(
+                    &text("/smtp/mail_from").unwrap_or_default(),
+                    &recipients,
+                    usize::try_from(count).unwrap_or(usize::MAX),
+                );
                 messages.entry(stream()).or_default().push((envelope, code("/smtp/reply_code")));
             }
             Some("botlike.session") => {
@@ -171,7 +177,8 @@ fn ours(botlike: &Path, path: &Path) -> Result<Readings> {
                 let messages = messages.remove(&stream).unwrap_or_default();
                 // A connection in which nobody said a word of SMTP has no counterpart in tshark's view.
                 let reading = Reading {
-                    helo: text("/smtp/helo"),
+                    // HELO without an argument is no name.
+                    helo: text("/smtp/helo").filter(|h| !h.is_empty()),
                     greeting: code("/smtp/greeting_code"),
                     last_reply: code("/smtp/last_reply_code"),
                     messages,
@@ -217,7 +224,7 @@ fn theirs(tshark: &tools::Tool, path: &Path) -> Result<Readings> {
         command.args(["-e", field]);
     }
     let out = command.output().context("cannot start tshark")?;
-    let mut streams: BTreeMap<u64, (String, Scripted)> = BTreeMap::new();
+    let mut streams: BTreeMap<u64, (String, Transcript)> = BTreeMap::new();
     for row in String::from_utf8_lossy(&out.stdout).lines() {
         let fields: Vec<&str> = row.split('\u{1}').collect();
         let [stream, src4, src6, sport, dst4, dst6, dport, commands, codes] = fields[..] else {
@@ -229,97 +236,190 @@ fn theirs(tshark: &tools::Tool, path: &Path) -> Result<Readings> {
         let dst = format!("{}:{}", last(if dst4.is_empty() { dst6 } else { dst4 }), last(dport));
         let Ok(stream) = last(stream).parse() else { continue };
         let to_server = PORTS.iter().any(|p| last(dport) == p.to_string());
-        let (_, scripted) = streams.entry(stream).or_insert_with(|| {
+        let (_, transcript) = streams.entry(stream).or_insert_with(|| {
             (
                 if to_server { format!("{src} {dst}") } else { format!("{dst} {src}") },
-                Scripted::default(),
+                Transcript::default(),
             )
         });
         let items = |text: &str| -> Vec<String> {
             text.split('\u{2}').filter(|item| !item.is_empty()).map(str::to_owned).collect()
         };
         for line in items(commands) {
-            scripted.command(line.trim_end_matches(['\r', '\n']).trim_end_matches("\\r\\n"));
+            transcript.command(bare(&line));
         }
         for code in items(codes) {
-            scripted.code(code.parse().unwrap_or(0));
+            transcript.code(code.parse().unwrap_or(0));
         }
     }
     let mut readings = Readings::new();
-    for (ends, scripted) in streams.into_values() {
-        readings.entry(ends).or_default().push(scripted.reading);
+    for (ends, transcript) in streams.into_values() {
+        readings.entry(ends).or_default().push(transcript.reading());
     }
     Ok(readings)
 }
 
-/// What follows from a list of commands and codes, with replies matched to commands in order.
+/// The commands and codes of a connection as tshark tells them, each code with the command that it answers.
 #[derive(Default)]
-struct Scripted {
-    reading: Reading,
-    envelope: Option<String>,
-    pending: Vec<Awaited>,
+struct Transcript {
+    greeting: Option<u16>,
+    last_reply: Option<u16>,
+    said: Vec<Said>,
+    /// Which of them wait for a code, oldest first.
+    waiting: VecDeque<usize>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Awaited {
-    Nothing,
-    Data(usize),
-    End(usize),
+/// A command and its answers.
+struct Said {
+    line: String,
+    answer: Option<u16>,
+    /// Behind a 354: the answer to the end of data.
+    end: Option<u16>,
 }
 
-impl Scripted {
+impl Transcript {
     fn command(&mut self, line: &str) {
-        let (verb, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-        let verb = verb.to_ascii_uppercase();
-        let line_up = line.to_ascii_uppercase();
-        let mut awaited = Awaited::Nothing;
-        match verb.as_str() {
-            "HELO" | "EHLO" => {
-                self.reading.helo = Some(rest.trim().to_owned()).filter(|h| !h.is_empty());
-                self.envelope = None;
-            }
-            "RSET" => self.envelope = None,
-            _ if line_up.starts_with("MAIL FROM") => self.envelope = Some(path(line)),
-            _ if line_up.starts_with("RCPT TO") => {
-                if let Some(envelope) = &mut self.envelope {
-                    envelope.push(' ');
-                    envelope.push_str(&path(line));
-                }
-            }
-            "DATA" | "BDAT" => {
-                if let Some(envelope) = self.envelope.take() {
-                    self.reading.messages.push((envelope, None));
-                    let number = self.reading.messages.len() - 1;
-                    awaited =
-                        if verb == "DATA" { Awaited::Data(number) } else { Awaited::End(number) };
-                } else if verb == "BDAT" && !self.reading.messages.is_empty() {
-                    awaited = Awaited::End(self.reading.messages.len() - 1);
-                }
-            }
-            _ => {}
-        }
-        self.pending.push(awaited);
+        self.waiting.push_back(self.said.len());
+        self.said.push(Said { line: line.to_owned(), answer: None, end: None });
     }
 
+    /// Codes come in the order of the commands (RFC 5321 section 4.1.1, RFC 2920 section 3.2).
     fn code(&mut self, code: u16) {
-        self.reading.last_reply = Some(code);
-        if self.reading.greeting.is_none() && self.pending.is_empty() {
-            self.reading.greeting = Some(code);
+        let is_first = self.last_reply.replace(code).is_none();
+        // A server greets before it answers, with one of these (RFC 5321 sections 3.1, 3.8 and 4.3.2).
+        if is_first && (self.waiting.is_empty() || matches!(code, 220 | 421 | 554)) {
+            self.greeting = Some(code);
             return;
         }
-        if self.pending.is_empty() {
-            return;
+        let is_data =
+            |&n: &usize| self.said.get(n).is_some_and(|s| s.line.eq_ignore_ascii_case("DATA"));
+        if code == 354
+            && let Some(before) = self.waiting.iter().position(is_data)
+        {
+            // Nothing else is answered so (RFC 5321 section 4.2.3): tshark left out replies.
+            self.waiting.drain(..before);
         }
-        match self.pending.remove(0) {
-            Awaited::Data(number) if code == 354 => self.pending.insert(0, Awaited::End(number)),
-            Awaited::Data(number) | Awaited::End(number) => {
-                if let Some(message) = self.reading.messages.get_mut(number) {
-                    message.1 = Some(code);
-                }
+        let Some(said) = self.waiting.front().and_then(|&n| self.said.get_mut(n)) else { return };
+        match (said.answer, code) {
+            // A challenge (RFC 4954 section 4): the answer to AUTH is still to come.
+            (None, 334) => return,
+            (None, 354) => {
+                said.answer = Some(code);
+                return;
             }
-            Awaited::Nothing => {}
+            (None, _) => said.answer = Some(code),
+            (Some(_), _) => said.end = Some(code),
         }
+        self.waiting.pop_front();
     }
+
+    /// What a server made of the commands.
+    fn reading(&self) -> Reading {
+        let mut reading =
+            Reading { greeting: self.greeting, last_reply: self.last_reply, ..Reading::default() };
+        let mut transaction: Option<Transaction> = None;
+        for said in &self.said {
+            let refused = said.answer.filter(|code| *code >= 400);
+            let (verb, rest) = said.line.split_once([' ', '\t']).unwrap_or((&said.line, ""));
+            let line = said.line.to_ascii_uppercase();
+            match verb.to_ascii_uppercase().as_str() {
+                "HELO" | "EHLO" => {
+                    reading.helo = Some(rest.trim().to_owned()).filter(|h| !h.is_empty());
+                    transaction = None;
+                }
+                "RSET" => transaction = None,
+                // A refused MAIL begins nothing, and leaves what was begun (RFC 5321 sections 3.3 and 4.1.4).
+                _ if line.starts_with("MAIL FROM") && refused.is_none() => {
+                    transaction = Some(Transaction::from(path(&said.line)));
+                }
+                _ if line.starts_with("RCPT TO") => {
+                    if let Some(transaction) = &mut transaction {
+                        transaction.recipients.push(path(&said.line));
+                        transaction.served += usize::from(said.answer.is_some_and(|c| c < 400));
+                    }
+                }
+                // Without a recipient that was accepted a refused DATA was none (RFC 5321 section 3.3).
+                "DATA"
+                    if transaction.as_ref().is_some_and(|t| refused.is_none() || t.served > 0) =>
+                {
+                    let envelope = transaction.take().map_or_else(String::new, |t| t.envelope());
+                    reading.messages.push((envelope, refused.or(said.end)));
+                }
+                "BDAT" => {
+                    let Some(last) = is_last_chunk(rest) else { continue };
+                    let Some(open) = &mut transaction else { continue };
+                    let number = *open.message.get_or_insert(reading.messages.len());
+                    if number == reading.messages.len() {
+                        reading.messages.push((open.envelope(), None));
+                    }
+                    if let Some((_, answer @ None)) = reading.messages.get_mut(number) {
+                        *answer = if last { said.answer } else { refused };
+                    }
+                    if last {
+                        transaction = None;
+                    }
+                }
+                _ => {}
+            }
+        }
+        reading
+    }
+}
+
+/// An envelope that is being said.
+#[derive(Default)]
+struct Transaction {
+    from: String,
+    recipients: Vec<String>,
+    /// How many of them were accepted.
+    served: usize,
+    /// The message whose chunks are being sent.
+    message: Option<usize>,
+}
+
+impl Transaction {
+    fn from(from: String) -> Self {
+        Self { from, ..Self::default() }
+    }
+
+    fn envelope(&self) -> String {
+        envelope(&self.from, &self.recipients, self.recipients.len())
+    }
+}
+
+/// The arguments of a BDAT that announces a chunk (RFC 3030 section 2): whether it is the last. `None`: it announces none.
+fn is_last_chunk(arguments: &str) -> Option<bool> {
+    let mut words = arguments.split_whitespace();
+    let size = words.next()?;
+    if !size.bytes().all(|b| b.is_ascii_digit()) || size.parse::<u64>().is_err() {
+        return None;
+    }
+    match (words.next(), words.next()) {
+        (None, _) => Some(false),
+        (Some(word), None) if word.eq_ignore_ascii_case("LAST") => Some(true),
+        _ => None,
+    }
+}
+
+/// So many recipients botlike names; it counts them all.
+const RECIPIENTS: usize = 50;
+
+fn envelope(from: &str, recipients: &[String], count: usize) -> String {
+    let mut text = from.to_owned();
+    for recipient in recipients.iter().take(RECIPIENTS) {
+        text.push(' ');
+        text.push_str(recipient);
+    }
+    if count > RECIPIENTS {
+        let _ = write!(text, " … {count} in all");
+    }
+    text
+}
+
+/// A command without the end of its line, which tshark writes with escapes.
+fn bare(line: &str) -> &str {
+    let end = ["\\r", "\\n", "\r", "\n"].iter().find_map(|end| line.strip_suffix(end));
+    end.map_or(line, bare)
 }
 
 /// The path of a MAIL or RCPT line: what stands between the brackets, or the first word where there are none.
@@ -350,7 +450,12 @@ fn compare(file: &str, ours: &Readings, theirs: &Readings, out: &mut Vec<Differe
         for n in 0..ours.len().max(theirs.len()) {
             let name = if n == 0 { stream.clone() } else { format!("{stream} #{}", n + 1) };
             let (a, b) = (fields(ours.get(n).copied()), fields(theirs.get(n).copied()));
+            let both = ours.get(n).is_some() && theirs.get(n).is_some();
             for field in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
+                // Of a connection that only one of them knows, that is all there is to say.
+                if !both && field != "session" {
+                    continue;
+                }
                 let value = |of: &BTreeMap<String, String>| {
                     of.get(field).cloned().unwrap_or_else(|| "–".to_owned())
                 };
@@ -417,7 +522,7 @@ fn page(
          codes. Made by\n`cargo xtask fidelity`; who is right is judged in `tests/fidelity.tsv`. *both* means that the two \
          answer different\nquestions and neither is wrong.\n\n",
     );
-    let _ = writeln!(page, "Compared with: {version}.\n");
+    let _ = writeln!(page, "Compared with: {}.\n", version.trim_end_matches('.'));
     page.push_str("## Differences\n\n| file | stream | field | botlike | tshark | right | why |\n|---|---|---|---|---|---|---|\n");
     for d in differences {
         let key = (d.file.clone(), d.stream.clone(), d.field.clone());

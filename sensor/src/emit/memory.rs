@@ -7,8 +7,10 @@ use botlike_core::detect::Evidence;
 use botlike_core::judge::Finding;
 use botlike_core::smtp::{Message, Session};
 
-/// A tracked connection: key, state of both directions, deadline, and its share of an index that is half full.
-const FLOW: u64 = 2 * 192;
+/// A tracked connection: its entry of 80 bytes, deadlines, and its share of an index that is half full.
+const FLOW: u64 = 160;
+/// A connection with a dialogue, beside its facts, lines and queues: the ends of both streams and the states.
+const CONNECTION: u64 = 4 << 10;
 /// A pending command with its kind and place.
 const PENDING: u64 = 24;
 /// A segment that waits, beside its bytes.
@@ -29,7 +31,7 @@ const BASE: u64 = 16 << 20;
 ///
 /// ```text
 ///   base
-/// + flows × flow + sessions × (session + message + lines of both sides + pending + kept texts)
+/// + flows × flow + sessions × (session + lines of both sides + pending + (1 + waiting_transactions) × message)
 /// + reorder_total + min(sessions × reorder_segments, reorder_total / 64) × waiting
 /// + fragment_bytes + fragment_datagrams × datagram
 /// + hosts × host + findings × (finding + evidence)
@@ -38,18 +40,21 @@ const BASE: u64 = 16 << 20;
 /// Limits of tables hold for the whole sensor, those of fragments for each worker's front end.
 pub fn worst_case(limits: &Limits, workers: usize) -> u64 {
     let size = |n: usize| n as u64;
-    let kept_texts = sum([
-        size(limits.helo_bytes),
+    let message = sum([
+        size(size_of::<Message>()),
         times(2, limits.path_bytes),
         times(size(limits.recipients), limits.path_bytes.saturating_add(4)),
         times(7, limits.field_bytes),
     ]);
+    // The transaction that is open, and those that wait for the answer to their end of data.
+    let messages = times(message, limits.waiting_transactions.saturating_add(1));
     let session = sum([
+        CONNECTION,
         size(size_of::<Session>()),
-        size(size_of::<Message>()),
+        size(limits.helo_bytes),
         times(2, limits.line_bytes),
         times(PENDING, limits.pending_commands),
-        kept_texts,
+        messages,
     ]);
     let waiting = times(size(limits.sessions), limits.reorder_segments)
         .min(size(limits.reorder_total) / WAITING);
@@ -92,6 +97,7 @@ mod tests {
             "fragment_bytes",
             "line_bytes",
             "pending_commands",
+            "waiting_transactions",
             "helo_bytes",
             "path_bytes",
             "recipients",

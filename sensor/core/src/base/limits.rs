@@ -47,7 +47,7 @@ limits! {
     /// TCP connections tracked at a time, attempts included.
     flows: usize = 1 << 18;
     /// Connections with a dialogue (payload seen) at a time.
-    sessions: usize = 1 << 16;
+    sessions: usize = 1 << 14;
     /// Bytes kept for one connection until a hole before them is filled.
     reorder_bytes: usize = 256 << 10;
     /// Segments kept for one connection until a hole before them is filled.
@@ -75,9 +75,9 @@ limits! {
     /// Lines of a multi-line reply that are looked at.
     reply_lines: usize = 128;
     /// Commands that wait for their reply at a time.
-    pending_commands: usize = 1024;
+    pending_commands: usize = 512;
     /// Transactions of a connection that wait for the answer to their end of data at a time.
-    waiting_transactions: usize = 16;
+    waiting_transactions: usize = 4;
     /// Bytes of a HELO or EHLO argument that are kept.
     helo_bytes: usize = 255;
     /// Bytes of a reverse-path or forward-path that are kept.

@@ -11,8 +11,10 @@ use memchr::memmem::Finder;
 pub(super) struct LooseEnd {
     /// Bytes of content before it.
     pub(super) size: u64,
-    /// Bytes that had been read when it was over.
+    /// Bytes that had been read when it was over, and the empty lines behind it.
     read: u64,
+    /// Empty lines follow it: a server that stopped at it may answer them, too.
+    pub(super) empty_lines: bool,
 }
 
 /// What the bytes just before the next one were.
@@ -67,7 +69,8 @@ impl Body {
         self.size
     }
 
-    /// The first loose end, if nothing was read behind it.
+    /// The first loose end, if nothing was read behind it but empty lines: to the server that stopped there these are
+    /// empty commands.
     pub(super) fn loose_end(&self) -> Option<LooseEnd> {
         self.loose.filter(|end| end.read == self.read)
     }
@@ -146,7 +149,7 @@ impl Body {
                 }
                 (Before::LineDot, b'\n') => {
                     let size = emit(&[]);
-                    self.loose.get_or_insert(LooseEnd { size, read });
+                    self.loose.get_or_insert(LooseEnd { size, read, empty_lines: false });
                     Before::Loose
                 }
                 (Before::Loose, b'.') => Before::LooseDot,
@@ -155,8 +158,8 @@ impl Body {
                     let whole = emit(bytes.get(from..=at).unwrap_or_default());
                     from = at + 1;
                     let dot_line = if self.before == Before::LooseDot { 2 } else { 3 };
-                    self.loose
-                        .get_or_insert(LooseEnd { size: whole.saturating_sub(dot_line), read });
+                    let size = whole.saturating_sub(dot_line);
+                    self.loose.get_or_insert(LooseEnd { size, read, empty_lines: false });
                     if self.before == Before::LooseDot { Before::Loose } else { Before::Line }
                 }
                 (_, _) => plain,
@@ -164,7 +167,16 @@ impl Body {
             at += 1;
         }
         self.size = emit(bytes.get(from..).unwrap_or_default());
-        self.read = self.read.saturating_add(bytes.len() as u64);
+        let before = self.read;
+        self.read = before.saturating_add(bytes.len() as u64);
+        if let Some(end) = &mut self.loose
+            && let Some(skip) = end.read.checked_sub(before)
+            && let Some(behind) = usize::try_from(skip).ok().and_then(|skip| bytes.get(skip..))
+            && behind.iter().all(|b| matches!(b, b'\r' | b'\n'))
+        {
+            end.empty_lines |= end.read < self.read;
+            end.read = self.read;
+        }
         None
     }
 }
@@ -269,7 +281,12 @@ mod tests {
             (&b"a\n.\n"[..], Some(2)),
             (b"a\n.\r\n", Some(2)),
             (b"a\r\n.\n", Some(3)),
+            (b"a\r\n.\n\n", Some(3)),
+            (b"a\n.\n\r\n\n", Some(2)),
             (b"a\n.\nb", None),
+            (b"a\n.\n\nb", None),
+            (b"a\n.\nb\n", None),
+            (b"a\n.\nb\n.\n", None),
             (b"a.\n", None),
         ] {
             for step in 1..=input.len() {

@@ -30,6 +30,11 @@ pub(super) fn parse(line: &[u8]) -> Option<ReplyLine<'_>> {
     Some(ReplyLine { code, more, text })
 }
 
+/// Whether a line is the first of an HTTP answer that grants what was asked (RFC 9112 section 4, RFC 9110 section 15.3).
+pub(super) fn grants_tunnel(line: &[u8]) -> bool {
+    line.starts_with(b"HTTP/1.") && line.get(8..10) == Some(b" 2")
+}
+
 /// A reply read to its last line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reply {

@@ -4,7 +4,7 @@ use core::mem;
 
 use super::super::line::{Line, Lines, Piece};
 use super::super::pending::{Answer, Asked, Pending};
-use super::super::reply::{Replies, Reply};
+use super::super::reply::{self, Replies, Reply};
 use super::super::{CaptureState, DialogueSink, Place, Starttls};
 use super::client::Mode;
 use super::opening::{self, TlsLook};
@@ -82,8 +82,27 @@ impl Dialogue {
         true
     }
 
+    /// A proxy granted the client's CONNECT (RFC 9110 section 9.3.6): the greeting is still to come, and what was said
+    /// so far was said to the proxy.
+    fn tunnel_opens<S>(&mut self, line: &Line<'_>, cx: &mut Context<'_, S>) -> bool {
+        let session = &mut self.session;
+        let asked = session.first_bytes.as_bytes().starts_with(b"CONNECT ")
+            && session.commands == session.commands_unknown;
+        if line.first.offset != 0 || !asked || !reply::grants_tunnel(line.text()) {
+            return false;
+        }
+        session.pipelined = false;
+        self.pending.clear();
+        let greeting = Pending { asked: Asked::Greeting, transaction: 0, acked: None };
+        self.pending.push(greeting, cx.limits.pending_commands.max(2));
+        true
+    }
+
     fn server_line<S: DialogueSink>(&mut self, line: &Line<'_>, cx: &mut Context<'_, S>) {
         let text = line.text();
+        if self.tunnel_opens(line, cx) {
+            return;
+        }
         if let Some(end) = self.server.ragged.take() {
             // The end of a lost line may look like a reply. This one begins a reply if a client that had received just
             // what was lost went on to speak, or if it greets before the client has spoken.
@@ -209,7 +228,11 @@ impl Dialogue {
                 t.message.size = loose.size;
             }
             self.finish_content(cx);
-            self.end_transaction(serial, End::Answer(reply.code), reply.end.at, cx);
+            let end = match loose.empty_lines && self.server.lost_in_content {
+                true => End::Unseen,
+                false => End::Answer(reply.code),
+            };
+            self.end_transaction(serial, end, reply.end.at, cx);
             self.client.mode = Mode::Command;
         } else if reply.code >= 400
             && let Some(t) = self.book.current()
@@ -262,6 +285,11 @@ impl Dialogue {
                 self.content_after_354(serial, cx);
             }
             (Asked::Data { .. }, _) if self.client.data_supposed => self.data_was_not(at, cx),
+            (Asked::Data { followed: true }, Some(400..))
+                if self.server.lost_in_content && self.client.mode == Mode::Content =>
+            {
+                // Perhaps it answers what a server reads behind an end of data that it alone has seen.
+            }
             (Asked::Data { .. }, Some(code @ 400..)) => {
                 self.data_refused(serial, code, reply.map(|r| r.end), cx)
             }

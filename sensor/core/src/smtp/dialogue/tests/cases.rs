@@ -31,6 +31,69 @@ pub(super) const CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "a blind client, a dot line that lacks its CR, an empty line behind it",
+        script: r"
+            C: EHLO mail.example
+            C: MAIL FROM:<a@b.example>
+            C: RCPT TO:<c@d.example>
+            C: DATA
+            C: Subject: x
+            C:
+            C: text
+            C| .\n\n
+            S: 220 mx.example
+            S: 250 mx.example
+            S: 250 ok
+            S: 250 ok
+            S: 354 go
+            S: 250 queued
+            S: 500 what?",
+        session: "220 Ehlo=mail.example*1 offers() c4 5xx1 t1 m1 last500 pipelined",
+        messages: &[
+            r"#0 <a@b.example> -> c@d.example +1 -0 Accepted 250 20B Subject: x\r\n\r\ntext\r\n\n\n",
+        ],
+    },
+    Case {
+        name: "through a tunnel of an HTTP proxy",
+        script: r"
+            C: CONNECT mx.example:25 HTTP/1.0
+            C: User-Agent: x
+            C:
+            S: HTTP/1.0 200 Connection established
+            S:
+            --
+            S: 220 mx.example
+            C: HELO mail.example
+            S: 250 mx.example
+            C: MAIL FROM:<a@b.example>
+            S: 250 ok
+            C: RCPT TO:<c@d.example>
+            S: 550 no
+            C: RCPT TO:<e@d.example>
+            S: 250 ok
+            C: DATA
+            S: 354 go
+            C: .
+            S: 250 queued
+            C: QUIT
+            S: 221 bye",
+        session: "220 Helo=mail.example*1 c9 unknown3 5xx1 t1 m1 last221 quit",
+        messages: &[r"#0 <a@b.example> -> c@d.example,e@d.example +1 -1 Accepted 250 0B "],
+    },
+    Case {
+        name: "CONNECT to a mail server",
+        script: r"
+            S: 220 mx.example
+            C: CONNECT mx.example:25 HTTP/1.0
+            C:
+            S: 502 what?
+            S: 500 what?
+            C: QUIT
+            S: 221 bye",
+        session: "220 c3 unknown2 5xx2 last221 quit pipelined",
+        messages: &[],
+    },
+    Case {
         name: "several transactions, unknown user, null sender, HELO",
         script: r"
             S: 220-mx.example
