@@ -15,6 +15,8 @@ use crate::run;
 /// Few connections, and many.
 const FEW: u32 = 10_000;
 const MANY: u32 = 1_000_000;
+/// Clients, each with an equal share of the connections.
+const CLIENTS: u32 = 40;
 /// Packets after the opening of all connections, the same number in both captures.
 const MORE: u32 = 3_000_000;
 
@@ -37,7 +39,7 @@ pub(super) fn measure(rounds: usize, quick: bool) -> Result<Flows> {
     let folder = captures::folder();
     std::fs::create_dir_all(&folder)?;
     let have = |flows: u32, more: u32| -> Result<PathBuf> {
-        let path = folder.join(format!("flows-{flows}-{more}.pcap"));
+        let path = folder.join(format!("open-{flows}-{more}.pcap"));
         if !path.exists() {
             let draft = path.with_extension("draft");
             make(&draft, flows, more)?;
@@ -106,10 +108,10 @@ fn frame(flow: u32, answer: bool) -> [u8; 54] {
     let mut frame = [0; 54];
     frame[12] = 8;
     frame[14..24].copy_from_slice(&[0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6]);
-    // 250 ports of each client, in 198.18.0.0/16; one server outside of it.
-    let client = (0xc612_0000 + flow / 250).to_be_bytes();
+    // The same hosts in all captures, so that what is kept of a host cancels out too.
+    let client = (0xc612_0000 + flow % CLIENTS).to_be_bytes();
     let server = [198, 19, 0, 25];
-    let port = (1024 + u16::try_from(flow % 250).unwrap_or(0)).to_be_bytes();
+    let port = (1024 + u16::try_from(flow / CLIENTS).unwrap_or(0)).to_be_bytes();
     let (from, to) = if answer { (server, client) } else { (client, server) };
     frame[26..30].copy_from_slice(&from);
     frame[30..34].copy_from_slice(&to);
