@@ -125,7 +125,15 @@ pub(super) static LITERAL_PRIVATE: Entry = Entry {
             let block = argument(cx, event).and_then(name::any_ip).and_then(special_block)?;
             Some(helo_match(cx, vec![evidence("block", EvidenceValue::Word(block))]))
         },
-        admits: to_public_server,
+        admits: |subject, level| {
+            // A host that really has such an address outside (6to4, or an anonymised capture) tells the truth.
+            let source = subject.session.flow.client.addr;
+            let told = name::any_ip(subject.session.helo.as_bytes())?;
+            if told == source && is_public(source) {
+                return None;
+            }
+            to_public_server(subject, level)
+        },
         sessions: None,
     },
 };
@@ -241,7 +249,9 @@ pub(super) static DYNAMIC_PATTERN: Entry = Entry {
     }],
     rule: Rule::Flow {
         matches: |cx, event| {
-            let looks = looks_dynamic(argument(cx, event)?, cx.session.flow.client.addr);
+            // An address alone, however it is written, is not a name that holds one: `helo.bare_ip` says it.
+            let helo = argument(cx, event).filter(|helo| name::any_ip(helo).is_none())?;
+            let looks = looks_dynamic(helo, cx.session.flow.client.addr);
             (u64::from(looks.score) >= cx.settings.count(0)).then(|| {
                 let more = vec![
                     evidence("rule", EvidenceValue::Word(looks.rule)),
