@@ -90,7 +90,7 @@ fn names_said_to_a_public_server() {
         ("localhost.example.org", &[]),
         ("notlocalhost.example.org", &[]),
         ("45-0-2-10.pool.example.net", &[DYNAMIC]),
-        ("dyn-12.example.net", &[]),
+        ("dyn-12.net", &[]),
         ("dyn-12.access.example.net", &[DYNAMIC]),
         ("mail-45-0-2-10.access.example.net", &[]),
         ("static-45-0-2-10.access.example.net", &[]),
