@@ -61,10 +61,10 @@ n=0
 while [ "$n" -lt "$LAB_USERS" ]; do
 	user=$(printf 'user%02d' "$n")
 	id=$((5200 + n))
-	echo "$user:x:$id:$id::/home/$user:/bin/sh" >>etc/passwd
+	echo "$user:x:$id:$id::/var/spool/lab/$user:/bin/sh" >>etc/passwd
 	echo "$user:x:$id:" >>etc/group
-	mkdir "home/$user"
-	chown "$id:$id" "home/$user"
+	mkdir -p "var/spool/lab/$user"
+	chown "$id:$id" "var/spool/lab/$user"
 	n=$((n + 1))
 done
 

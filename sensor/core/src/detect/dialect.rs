@@ -3,13 +3,12 @@
 use alloc::vec;
 
 use super::distinct::Distinct;
-use super::host::Happening;
+use super::host::{Happening, is_plain_by_choice};
 use super::{
     Directions, Entry, Evidence, EvidenceValue, HostCx, Level, Match, Needs, NotObservable, Rule,
     Setting, Severity, Value, Weight,
 };
 use crate::base::HOUR;
-use crate::smtp::{Capability, Starttls};
 
 /// STARTTLS is never used.
 pub(super) static IGNORES_STARTTLS: Entry = Entry {
@@ -54,8 +53,7 @@ pub(super) static IGNORES_STARTTLS: Entry = Entry {
 
 fn ignores_starttls(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
     let Happening::Ended { session, .. } = happening else { return None };
-    if session.starttls != Starttls::Unused || !session.capabilities.contains(Capability::STARTTLS)
-    {
+    if !is_plain_by_choice(session) {
         return None;
     }
     let [now, before] = cx.host.plain.halves();

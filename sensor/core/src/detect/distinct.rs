@@ -25,7 +25,7 @@ impl Distinct {
             None if self.exact.len() < EXACT => self.exact.push(hash),
             None => {
                 let mut registers = Box::new([0; REGISTERS]);
-                self.exact.drain(..).for_each(|hash| note(&mut registers, hash));
+                core::mem::take(&mut self.exact).into_iter().for_each(|h| note(&mut registers, h));
                 note(&mut registers, hash);
                 self.registers = Some(registers);
             }
@@ -86,6 +86,13 @@ mod tests {
             assert_eq!(Distinct::union([&set(0..n), &set(0..n)]), n);
         }
         assert_eq!(Distinct::union([&set(0..20), &set(10..30)]), 30);
+    }
+
+    #[test]
+    fn never_more_than_its_bounds() {
+        let set = set(0..100_000);
+        assert_eq!((set.exact.capacity(), set.registers.is_some()), (0, true));
+        assert!(self::set(0..EXACT as u64).exact.capacity() <= 2 * EXACT);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use super::distinct::Distinct;
-use super::host::{HISTORY, Happening, MINUTES_10, Servers};
+use super::host::{HISTORY, Happening, MINUTES_10, Servers, is_submission};
 use super::window::Window;
 use super::{
     Directions, Entry, Evidence, EvidenceValue, HostCx, Level, Match, Needs, NotObservable, Rule,
@@ -58,7 +58,8 @@ pub(super) static DST_IPS: Entry = Entry {
 };
 
 fn dst_ips(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
-    if !matches!(happening, Happening::Opened { .. }) || cx.role.is_prober() {
+    let Happening::Opened { flow, .. } = happening else { return None };
+    if cx.role.is_prober() || is_submission(flow.server.port) {
         return None;
     }
     if cx.host.is_mail_host(cx.role) {
@@ -91,11 +92,13 @@ fn off_baseline(cx: &HostCx<'_>) -> Option<Match> {
     }
     let n = baseline.before.len() as f64;
     let mean = baseline.before.iter().map(|&c| f64::from(c)).sum::<f64>() / n;
+    if (seen as f64) < 3.0 * mean {
+        return None;
+    }
     let median = median(baseline.before.iter().map(|&c| f64::from(c)).collect());
     let mad =
         self::median(baseline.before.iter().map(|&c| libm::fabs(f64::from(c) - median)).collect());
-    let far = seen as f64 > mean + 4.0 * mad && seen as f64 >= 3.0 * mean;
-    far.then(|| Match {
+    (seen as f64 > mean + 4.0 * mad).then(|| Match {
         level: 1,
         value: cx.now.as_nanos() / HOUR,
         evidence: vec![
@@ -162,7 +165,8 @@ pub(super) static SYN_FAIL_RATIO: Entry = Entry {
 };
 
 fn syn_fail_ratio(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
-    if !matches!(happening, Happening::Attempt { .. }) || cx.role.is_prober() {
+    let Happening::Attempt { flow, .. } = happening else { return None };
+    if cx.role.is_prober() || is_submission(flow.server.port) {
         return None;
     }
     let [now, before] = cx.host.attempts.halves();

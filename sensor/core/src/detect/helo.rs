@@ -125,7 +125,15 @@ pub(super) static LITERAL_PRIVATE: Entry = Entry {
             let block = argument(cx, event).and_then(name::any_ip).and_then(special_block)?;
             Some(helo_match(cx, vec![evidence("block", EvidenceValue::Word(block))]))
         },
-        admits: to_public_server,
+        admits: |subject, level| {
+            // A host that really has such an address outside (6to4, or an anonymised capture) tells the truth.
+            let source = subject.session.flow.client.addr;
+            let told = name::any_ip(subject.session.helo.as_bytes())?;
+            if told == source && is_public(source) {
+                return None;
+            }
+            to_public_server(subject, level)
+        },
         sessions: None,
     },
 };
@@ -241,7 +249,8 @@ pub(super) static DYNAMIC_PATTERN: Entry = Entry {
     }],
     rule: Rule::Flow {
         matches: |cx, event| {
-            let name = argument(cx, event)?;
+            // An address alone, however it is written, is not a name that holds one: `helo.bare_ip` says it.
+            let name = argument(cx, event).filter(|helo| name::any_ip(helo).is_none())?;
             // Without a digit there is no address in it, unless in hexadecimal letters, and a word alone is harmless.
             if cx.settings.count(0) > HARMLESS.into() && !may_hold_an_address(name) {
                 return None;

@@ -10,7 +10,7 @@ use super::distinct::Distinct;
 use super::name;
 use super::window::Window;
 use crate::base::{Addr, DAY, Flow, HOUR, MINUTE, Nanos, Stamp, Text};
-use crate::smtp::{Capability, CaptureState, Close, Session, Starttls, Visible};
+use crate::smtp::{Capability, Close, Session, Starttls, Visible};
 
 /// What a host is for, as its operator says (catalogue section 0.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -178,8 +178,9 @@ pub(super) struct Baseline {
 
 impl Baseline {
     fn add(&mut self, at: Stamp, hash: u64) {
+        // A stamp just before the hour, after one just behind it, counts in the hour that began.
         let hour = at.as_nanos() / HOUR;
-        if hour != self.hour {
+        if hour != self.hour && hour.wrapping_add(1) != self.hour {
             let gone = hour.saturating_sub(self.hour);
             if self.hour != 0 && (1..=HISTORY as u64).contains(&gone) {
                 let done = u16::try_from(self.now()).unwrap_or(u16::MAX);
@@ -241,6 +242,7 @@ impl Host {
     pub fn note(&mut self, at: Stamp, happening: &Happening<'_>, role: Role, hasher: &FixedState) {
         match *happening {
             Happening::Opened { flow, stack } => self.note_opened(at, flow, stack, role, hasher),
+            Happening::Attempt { flow, .. } if is_submission(flow.server.port) => {}
             Happening::Attempt { flow, end } => {
                 let attempts = self.attempts.at(at, MINUTES_10);
                 attempts.total += 1;
@@ -269,6 +271,9 @@ impl Host {
         if stack != 0 && self.stacks.len() < STACKS && !self.stacks.contains(&stack) {
             self.stacks.push(stack);
         }
+        if is_submission(flow.server.port) {
+            return;
+        }
         let hash = hasher.hash_one(flow.server.addr);
         self.tried_10m.at(at, MINUTES_10).add(hash, flow.server.addr);
         self.tried_1h.at(at, HOUR).add(hash, flow.server.addr);
@@ -291,35 +296,19 @@ impl Host {
         if !session.helo.is_empty() && !is_submission(session.flow.server.port) {
             self.note_name(at, session.helo.as_bytes(), hasher);
         }
-        let whole = session.capture.is_empty();
-        // Guard G9: a server that closes first, or says that it will, is the reason why QUIT was not said.
-        let by_client =
-            matches!(session.close, Some(Close::Quit | Close::ClientFin | Close::ClientRst));
-        if whole
-            && by_client
-            && session.visible == Visible::Plain
-            && !session.said_421
-            && session.commands > 0
-        {
+        if is_end_of_client(session) {
             let ends = self.ends.at(at, HOUR);
             ends.total += 1;
             ends.without_quit += u64::from(!session.quit);
         }
-        let refused = session.greeting_code.is_some_and(|code| code >= 400);
-        if whole && by_client && session.client_bytes == 0 && !refused {
+        if is_empty_connect(session) {
             let empty = self.empty.at(at, MINUTES_10);
             empty.total += 1;
             empty.servers.add(hash);
         }
         if session.starttls != Starttls::Unused || session.visible == Visible::ImplicitTls {
             self.plain.clear();
-        } else if !session
-            .capture
-            .intersects(CaptureState::GAP | CaptureState::JOINED_LATE | CaptureState::ONE_SIDED)
-            && session.ehlo_accepted
-            && session.capabilities.contains(Capability::STARTTLS)
-            && (session.transactions > 0 || session.auth.attempts > 0)
-        {
+        } else if is_plain_by_choice(session) {
             let plain = self.plain.at(at, DAY);
             plain.total += 1;
             plain.servers.add(hash);
@@ -329,13 +318,17 @@ impl Host {
     fn note_name(&mut self, at: Stamp, helo: &[u8], hasher: &FixedState) {
         let lower = name::Lower::new(helo);
         let hash = hasher.hash_one(name::identity(helo, &lower));
+        // What a stamp from elsewhere left would be "just now" for as long as that stamp lies ahead.
+        self.names.retain(|n| n.last.since(at) < MINUTES_10);
         if let Some(known) = self.names.iter_mut().find(|n| n.hash == hash) {
             known.count += 1;
             known.last = at;
             return;
         }
         let mut fresh = Name { hash, count: 1, last: at, ..Name::default() };
-        fresh.sample.set(helo, NAME_BYTES);
+        // The organisation is at the end of a name.
+        let end = helo.len().saturating_sub(NAME_BYTES);
+        fresh.sample.set(helo.get(end..).unwrap_or_default(), NAME_BYTES);
         if self.names.len() < NAMES {
             self.names.push(fresh);
         } else if let Some(oldest) = self.names.iter_mut().min_by_key(|n| n.last) {
@@ -344,7 +337,42 @@ impl Host {
     }
 }
 
-/// Ports of submission (guard G2): their clients are user agents, of which the HELO says nothing.
+/// Whether it was on the client to say QUIT, and it is known whether it did. Guards G8 and G9: a server that closes first,
+/// or says that it will, is the reason why QUIT was not said.
+pub(super) fn is_end_of_client(session: &Session) -> bool {
+    is_ended_by_client(session)
+        && session.visible == Visible::Plain
+        && !session.said_421
+        && session.commands > 0
+}
+
+/// Whether the client left a server that was willing without a byte.
+pub(super) fn is_empty_connect(session: &Session) -> bool {
+    let refused = session.greeting_code.is_some_and(|code| code >= 400);
+    is_ended_by_client(session)
+        && session.client_bytes == 0
+        && !refused
+        && !is_submission(session.flow.server.port)
+}
+
+/// Whether the client used the server for something, was offered STARTTLS, and did not ask for it.
+pub(super) fn is_plain_by_choice(session: &Session) -> bool {
+    session.capture.is_empty()
+        && session.starttls == Starttls::Unused
+        && session.visible == Visible::Plain
+        && session.ehlo_accepted
+        && session.capabilities.contains(Capability::STARTTLS)
+        && (session.transactions > 0 || session.auth.attempts > 0)
+}
+
+/// Whether the session was seen whole and the client ended it.
+fn is_ended_by_client(session: &Session) -> bool {
+    session.capture.is_empty()
+        && matches!(session.close, Some(Close::Quit | Close::ClientFin | Close::ClientRst))
+}
+
+/// Ports of submission (guard G2): their clients are user agents, of which the HELO says nothing; and who talks to many
+/// submission servers sends for many accounts, not to many receivers.
 pub(super) const fn is_submission(port: u16) -> bool {
     matches!(port, 465 | 587 | 2525)
 }

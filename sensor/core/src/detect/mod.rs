@@ -385,3 +385,6 @@ pub enum FlowEvent<'a> {
         before_greeting: Option<Nanos>,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use alloc::vec;
 
 use super::distinct::Distinct;
-use super::host::{Happening, MINUTES_10};
+use super::host::{Happening, MINUTES_10, is_empty_connect, is_end_of_client};
 use super::tuning::value_of;
 use super::{
     Directions, Entry, Evidence, EvidenceValue, FlowCx, FlowEvent, HostCx, Level, Match, Needs,
@@ -135,7 +135,7 @@ pub(super) static NO_QUIT: Entry = Entry {
 
 fn no_quit(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
     let Happening::Ended { session, .. } = happening else { return None };
-    if session.quit || session.commands == 0 {
+    if session.quit || !is_end_of_client(session) {
         return None;
     }
     let [now, before] = cx.host.ends.halves();
@@ -274,7 +274,7 @@ pub(super) static EMPTY_CONNECT: Entry = Entry {
 
 fn empty_connect(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
     let Happening::Ended { session, .. } = happening else { return None };
-    if session.client_bytes > 0 || cx.role.is_prober() {
+    if !is_empty_connect(session) || cx.role.is_prober() {
         return None;
     }
     let [now, before] = cx.host.empty.halves();

@@ -72,7 +72,7 @@ pub enum Event<'a> {
         session: &'a Session,
         /// Seen from the watched hosts.
         direction: Direction,
-        /// The name that the configuration gives the judged host.
+        /// The name that the configuration gives the watched host: the server of an inbound connection, else the client.
         host_name: Option<&'a str>,
         /// The tenant that the configuration gives it.
         tenant: Option<&'a str>,

@@ -71,12 +71,21 @@ impl Findings {
                 || severity == finding.severity && level < finding.level;
             finding.count += 1;
             finding.last_seen = at;
+            let due = at.plus(window);
+            if due < open.deadline {
+                // The stamp before was from elsewhere, and what it put off comes nearer again.
+                self.deadlines.remove(&(open.deadline, host, entry));
+                self.deadlines.insert((due, host, entry));
+                open.deadline = due;
+                open.told = open.told.min(at);
+            }
             finding.not_observable |= not_observable;
             if worse || level == finding.level {
                 finding.level = level;
                 finding.severity = severity;
                 finding.evidence = evidence;
                 finding.flow = Some(flow);
+                finding.direction = direction;
             }
             if worse || at.since(open.told) >= TOLD_AGAIN {
                 finding.status = Status::Update;
@@ -144,6 +153,7 @@ impl Findings {
 }
 
 fn tell(at: Stamp, finding: &Finding, settings: &Settings, sink: &mut impl EventSink) {
-    let (host_name, tenant) = settings.labels(finding.host);
+    let (host_name, tenant) =
+        finding.flow.as_ref().map_or((None, None), |flow| settings.label(flow, finding.direction));
     sink.event(at, Event::Finding { finding, host_name, tenant });
 }

@@ -16,9 +16,13 @@ struct Slot {
     /// Of each entry that wants several sessions: how many had a hit, and the last one.
     hits: Vec<(u16, u64, u64)>,
     last: Stamp,
-    /// Something happened since the hand passed.
-    touched: bool,
+    /// How much happened lately, at most [`HOT`]; the hand takes one off as it passes.
+    heat: u8,
 }
+
+/// Passes of the hand that the busiest host survives. A stranger who comes once brings a handful of facts, so that a flood
+/// of them does not push out who is at work all the time, and with it what was learned of its role.
+const HOT: u8 = 16;
 
 /// A host that was looked up.
 pub(super) struct Known<'a> {
@@ -43,8 +47,8 @@ impl Known<'_> {
     }
 }
 
-/// Hosts by their addresses. A full table gives up one to which nothing happened since the hand passed it last, which is
-/// nearly the one that was quiet for longest.
+/// Hosts by their addresses. A full table gives up one to which little happened lately: the first that the hand meets
+/// without heat.
 #[derive(Debug)]
 pub(super) struct Hosts {
     index: HashMap<Addr, u32, FixedState>,
@@ -73,7 +77,7 @@ impl Hosts {
             *slot = Slot { addr, ..Slot::default() };
         }
         slot.last = at;
-        slot.touched = true;
+        slot.heat = (slot.heat + 1).min(HOT);
         Known { host: &mut slot.host, hits: &mut slot.hits }
     }
 
@@ -101,7 +105,7 @@ impl Hosts {
             let place = self.hand;
             self.hand = (self.hand + 1) % self.slots.len().max(1);
             match self.slots.get_mut(place) {
-                Some(slot) if slot.touched => slot.touched = false,
+                Some(slot) if slot.heat > 0 => slot.heat -= 1,
                 _ => return place,
             }
         }

@@ -122,8 +122,12 @@ impl Judge {
                 self.happened(at, flow, None, Happening::Attempt { flow, end }, sink);
             }
             Fact::Greeted { flow, code } => {
-                // Who answers so on port 25 runs a mail server.
-                if code == 220 && flow.server.port == 25 {
+                // Who answers so on port 25 runs a mail server. Of servers outside nobody asks.
+                let ours = matches!(
+                    self.direction(flow.client, flow.server),
+                    Direction::Inbound | Direction::Internal | Direction::Unknown
+                );
+                if code == 220 && flow.server.port == 25 && ours {
                     self.hosts.get(flow.server.addr, at, &mut self.counters).host.note_greeting();
                 }
             }
@@ -299,17 +303,13 @@ impl Settings {
         self.hosts.iter().find(|rule| rule.net.contains(addr))
     }
 
-    /// The names that the inventory gives the judged host: of an inbound connection, the watched server.
+    /// The names that the inventory gives the watched host: of an inbound connection, the server.
     fn label(&self, flow: &Flow, direction: Direction) -> (Option<&str>, Option<&str>) {
         let addr = match direction {
             Direction::External => return (None, None),
             Direction::Inbound => flow.server.addr,
             _ => flow.client.addr,
         };
-        self.labels(addr)
-    }
-
-    fn labels(&self, addr: Addr) -> (Option<&str>, Option<&str>) {
         let rule = self.rule(addr);
         (rule.and_then(|r| r.name.as_deref()), rule.and_then(|r| r.tenant.as_deref()))
     }

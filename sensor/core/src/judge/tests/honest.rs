@@ -1,0 +1,175 @@
+//! The honest sender: a mail server as they are must not be accused of anything, whatever it meets in a day.
+
+use super::*;
+
+/// A mail server of the world, as the honest sender meets it.
+#[derive(Clone, Copy)]
+struct Peer {
+    addr: Addr,
+    /// Does not answer.
+    dead: bool,
+    starttls: bool,
+    greylists: bool,
+    /// Closes the connection itself now and then.
+    rude: bool,
+}
+
+fn peers(random: &mut Random) -> Vec<Peer> {
+    (0..600)
+        .map(|n| Peer {
+            addr: server(n),
+            dead: random.percent(4),
+            starttls: random.percent(70),
+            greylists: random.percent(20),
+            rude: random.percent(5),
+        })
+        .collect()
+}
+
+/// One session of the honest sender with a peer.
+fn delivery(random: &mut Random, own: Addr, peer: Peer, number: u64) -> Session {
+    let mut one = session(own, peer.addr, "mail.example.org");
+    one.flow.first_frame = number;
+    one.flow.client.port = 20_000 + (number % 40_000) as u16;
+    one.commands = 4 + random.below(20) as u32;
+    if peer.starttls {
+        one.capabilities = Capability::STARTTLS | Capability::PIPELINING;
+        one.starttls = Starttls::Established;
+        one.visible = Visible::UntilStarttls;
+        // What follows is hidden: QUIT, too.
+        (one.quit, one.close) = (false, Some(Close::ClientFin));
+        (one.transactions, one.messages) = (0, 0);
+    }
+    if peer.rude && random.percent(30) {
+        (one.quit, one.close) = (false, Some(Close::ServerFin));
+        one.said_421 = random.percent(50);
+    }
+    if random.percent(2) {
+        // A server that is full: it says 421 in its greeting, and the client leaves.
+        let full = session(own, peer.addr, "");
+        one = Session { helo: Text::new(), commands: 0, transactions: 0, messages: 0, ..full };
+        (one.greeting_code, one.quit, one.close) = (Some(421), false, Some(Close::ClientFin));
+        (one.client_bytes, one.ehlo_accepted, one.flow.first_frame) = (0, false, number);
+    }
+    if random.percent(1) {
+        one.capture = CaptureState::GAP;
+    }
+    one
+}
+
+/// A whole day of facts, in their order.
+fn day(seed: u64) -> Vec<(Nanos, OwnedFact)> {
+    let mut random = Random::new(seed);
+    let own = addr("45.0.2.10");
+    let peers = peers(&mut random);
+    let mut facts = Vec::new();
+    let mut number = 0;
+    let come = |random: &mut Random,
+                at: Nanos,
+                facts: &mut Vec<(Nanos, OwnedFact)>,
+                number: u64| {
+        // Mail that comes in, from a sender that is honest as well.
+        let n = random.below(400);
+        let mut one =
+            session(Addr::v4([70, 1, (n >> 8) as u8, n as u8]), own, &format!("mx.sender{n}.net"));
+        one.flow.first_frame = number;
+        let flow = one.flow;
+        facts.push((at, Fact::Opened { flow: &flow, stack: 2 }.into()));
+        facts.push((at, Fact::Greeted { flow: &flow, code: 220 }.into()));
+        facts.push((at + SECOND, Fact::Session { session: &one, held: false }.into()));
+    };
+    come(&mut random, 0, &mut facts, number);
+    let mut queue: Vec<(Nanos, usize)> = Vec::new();
+    for hour in 0..24 {
+        for _ in 0..150 {
+            let at = hour * HOUR + SECOND + random.below(HOUR);
+            queue.push((at, random.below(peers.len() as u64) as usize));
+        }
+        for _ in 0..40 {
+            number += 1;
+            let at = hour * HOUR + SECOND + random.below(HOUR);
+            come(&mut random, at, &mut facts, number);
+        }
+    }
+    while let Some((at, place)) = queue.pop() {
+        number += 1;
+        let peer = peers[place];
+        let mut one = delivery(&mut random, own, peer, number);
+        one.flow.start = START.plus(at);
+        let flow = one.flow;
+        facts.push((at, Fact::Opened { flow: &flow, stack: 1 }.into()));
+        if peer.dead {
+            let end = if place % 2 == 0 { AttemptEnd::Refused } else { AttemptEnd::TimedOut };
+            facts.push((at + 2 * MINUTE, Fact::Attempt { flow: &flow, end, syns: 6 }.into()));
+            // It tries again, at growing intervals, as long as the day lasts.
+            let again = at + 15 * MINUTE + random.below(HOUR);
+            if again < DAY && random.percent(30) {
+                queue.push((again, place));
+            }
+            continue;
+        }
+        let end = AttemptEnd::Completed;
+        facts.push((at, Fact::Attempt { flow: &flow, end, syns: 1 }.into()));
+        let code = one.greeting_code.unwrap();
+        facts.push((at, Fact::Greeted { flow: &flow, code }.into()));
+        for hit in &hits(&one) {
+            facts.push((at, Fact::Hit { session: &one, hit }.into()));
+        }
+        if peer.greylists && random.percent(50) {
+            queue.push((at + 5 * MINUTE + random.below(20 * MINUTE), place));
+        }
+        let lasts = SECOND + random.below(50 * SECOND);
+        facts.push((at + lasts, Fact::Session { session: &one, held: false }.into()));
+    }
+    facts.sort_by_key(|(at, _)| *at);
+    facts
+}
+
+#[test]
+fn an_honest_sender_is_accused_of_nothing() {
+    for seed in 0..24 {
+        let facts = day(seed);
+        assert!(facts.len() > 10_000);
+        let watched = vec![net("45.0.2.10", 32)];
+        for settings in [Settings::default(), Settings { watched, ..Settings::default() }] {
+            let mut court = Court::new(settings);
+            facts.iter().for_each(|(at, fact)| court.push(*at, fact.as_fact()));
+            court.finish();
+            let first = court.told.findings.first();
+            assert!(first.is_none(), "seed {seed}: {first:?}");
+        }
+    }
+}
+
+/// The same day with one thing changed is seen: the property above can fail.
+#[test]
+fn a_dishonest_day_is_seen() {
+    let change: [(&str, fn(&mut Session)); 3] = [
+        ("session.no_quit", |s| {
+            (s.quit, s.visible) = (false, Visible::Plain);
+            (s.close, s.said_421) = (Some(Close::ClientFin), false);
+        }),
+        ("helo.varies_per_ip", |s| {
+            let name = format!("mail.example{}.org", s.flow.first_frame % 7);
+            s.helo.set(name.as_bytes(), 255);
+        }),
+        ("dialect.ignores_starttls", |s| {
+            (s.starttls, s.visible) = (Starttls::Unused, Visible::Plain);
+            (s.transactions, s.quit) = (1, true);
+        }),
+    ];
+    for (expected, change) in change {
+        let mut court = Court::new(Settings::default());
+        for (at, mut fact) in day(1) {
+            if let OwnedFact::Session(session, _) = &mut fact
+                && session.flow.client.addr == addr("45.0.2.10")
+            {
+                change(session);
+            }
+            court.push(at, fact.as_fact());
+        }
+        let mut ids: Vec<_> = court.told.findings.iter().map(|(_, f)| id(f)).collect();
+        ids.dedup();
+        assert!(!ids.is_empty() && ids.iter().all(|id| *id == expected), "{expected}: {ids:?}");
+    }
+}
