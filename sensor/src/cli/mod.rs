@@ -42,10 +42,14 @@ const AFTER: &str = "\
 Exit codes: 0 done; 1 the run failed; 2 wrong usage; 3 a finding that --fail-on asks about
 
 Examples:
-  botlike read traffic.pcap                        what happened, one readable line per event
-  botlike read --format json *.pcapng.gz | jq .    the same for programs, files merged by time
-  tcpdump -w - tcp port 25 | botlike read -        while it is captured
-  botlike explain helo.bare_ip                     what a finding means and what to do";
+  botlike read traffic.pcap
+      what happened, one readable line per event
+  botlike read --format json *.pcapng.gz | jq .
+      the same for programs, files merged by time
+  tcpdump -w - tcp port 25 | botlike read -
+      while it is captured
+  botlike explain helo.bare_ip
+      what a finding means and what to do";
 
 #[derive(Debug, Subcommand)]
 enum Command {

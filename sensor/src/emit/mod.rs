@@ -187,7 +187,7 @@ fn sensor_sentence(out: &mut Vec<u8>, sensor: &Sensor<'_>, style: &Style) {
         "reading captures: watched {watched}; ports {}; {} rules; at most {} in tables; {hidden}",
         ports.join(", "),
         style.rules.len(),
-        words::size(sensor.memory),
+        words::rough_size(sensor.memory),
     );
     out.extend_from_slice(sentence.as_bytes());
 }

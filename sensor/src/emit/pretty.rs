@@ -213,8 +213,10 @@ impl Pretty {
         if s.transactions_partial > 0 {
             say!(out, "  {} lost to gaps", s.transactions_partial);
         }
-        if s.errors_4xx + s.errors_5xx > 0 {
-            say!(out, "  {}×4xx {}×5xx", s.errors_4xx, s.errors_5xx);
+        for (count, class) in [(s.errors_4xx, "4xx"), (s.errors_5xx, "5xx")] {
+            if count > 0 {
+                say!(out, "  {count}×{class}");
+            }
         }
         if s.auth.attempts > 0 {
             say!(out, "  AUTH {} tried, {} failed", s.auth.attempts, s.auth.failed);

@@ -124,6 +124,19 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{bytes}B")
 }
 
+/// A size in a sentence: three digits are enough, e.g. `4.18 GiB`.
+pub(crate) fn rough_size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut size = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while size >= 999.5 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    let digits = if size < 9.995 { 2 } else { usize::from(size < 99.95) };
+    format!("{size:.digits$} {}", UNITS[unit])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,5 +168,19 @@ mod tests {
             (size(64 << 20), size(1025), size(0)),
             ("64MiB".into(), "1025B".into(), "0B".into())
         );
+    }
+
+    #[test]
+    fn sizes_in_sentences_are_rounded() {
+        for (bytes, text) in [
+            (0, "0.00 KiB"),
+            (1023 << 10, "1.00 MiB"),
+            (10 << 20, "10.0 MiB"),
+            (4_492_165_120, "4.18 GiB"),
+            (123 << 30, "123 GiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
+            assert_eq!(rough_size(bytes), text);
+        }
     }
 }

@@ -54,7 +54,7 @@ pub struct Outcome {
 ///
 /// # Errors
 ///
-/// Where a file cannot be created, with its name.
+/// Where a file cannot be created, or is one of the captures, with its name.
 pub fn open_outputs(options: &ReadOptions, rules: Entries) -> Result<Outputs, Box<dyn Error>> {
     let config = &options.config;
     let open = |name: &str, file: Option<&Path>, format: Option<Format>, privacy: Privacy| {
@@ -69,6 +69,12 @@ pub fn open_outputs(options: &ReadOptions, rules: Entries) -> Result<Outputs, Bo
         };
         let writer: Box<dyn Write + Send> = match file {
             None => Box::new(io::stdout()),
+            Some(path) if options.captures.iter().any(|capture| is_same(capture, path)) => {
+                let path = path.display();
+                return Err(
+                    format!("{path}: it is one of the captures, lines would overwrite it").into()
+                );
+            }
             Some(path) => {
                 Box::new(create(path).map_err(|error| format!("{}: {error}", path.display()))?)
             }
@@ -88,6 +94,12 @@ pub fn open_outputs(options: &ReadOptions, rules: Entries) -> Result<Outputs, Bo
         .map(|o| Ok(open(&o.name, o.file.as_deref(), o.format, o.privacy)?.only(&o.lines)))
         .collect::<Result<_, Box<dyn Error>>>()?;
     Ok(Outputs::new(outputs))
+}
+
+/// Whether both are names of one file. What is no file cannot be overwritten, so it may be both.
+fn is_same(capture: &Path, output: &Path) -> bool {
+    let name = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
+    capture != Path::new("-") && name(output).is_some_and(|output| name(capture) == Some(output))
 }
 
 /// Lines tell of people: others may not read the file.

@@ -114,6 +114,9 @@ pub fn read(options: &ReadOptions) -> Result<Outcome, Box<dyn Error>> {
     loop {
         if !captures.buffered() {
             pipeline.flush();
+            if pipeline.closed() {
+                break;
+            }
             if let Some(bar) = &bar {
                 bar.show(captures.progress().read, frames);
             }
