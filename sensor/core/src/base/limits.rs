@@ -75,7 +75,7 @@ limits! {
     /// Lines of a multi-line reply that are looked at.
     reply_lines: usize = 128;
     /// Commands that wait for their reply at a time.
-    pending_commands: usize = 512;
+    pending_commands: usize = 1024;
     /// Transactions of a connection that wait for the answer to their end of data at a time.
     waiting_transactions: usize = 4;
     /// Bytes of a HELO or EHLO argument that are kept.
