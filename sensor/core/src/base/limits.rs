@@ -77,7 +77,7 @@ limits! {
     /// Commands that wait for their reply at a time.
     pending_commands: usize = 1024;
     /// Transactions of a connection that wait for the answer to their end of data at a time.
-    waiting_transactions: usize = 4;
+    waiting_transactions: usize = 16;
     /// Bytes of a HELO or EHLO argument that are kept.
     helo_bytes: usize = 255;
     /// Bytes of a reverse-path or forward-path that are kept.

@@ -24,17 +24,25 @@ pub(super) static IGNORES_STARTTLS: Entry = Entry {
     needs: Needs::EARLY,
     unseen: NotObservable::PROCESS,
     directions: Directions::OUT,
-    levels: &[Level {
-        name: "never",
-        when: "not once in at least `sessions` sessions of a day with at least `servers` servers that offered it",
-        severity: Severity::Medium,
-        weight: Weight::Both {
-            plane: "protocol",
-            family: "tls_transport",
-            strong: false,
-            hygiene: 15,
+    levels: &[
+        Level {
+            name: "never",
+            when: "not once in at least `sessions` sessions of a day with at least `servers` servers that offered it",
+            severity: Severity::Medium,
+            weight: Weight::Both {
+                plane: "protocol",
+                family: "tls_transport",
+                strong: false,
+                hygiene: 15,
+            },
         },
-    }],
+        Level {
+            name: "mail_host",
+            when: "the same of a mail host: as delivered, some mail servers do not use TLS",
+            severity: Severity::Low,
+            weight: Weight::Hygiene(15),
+        },
+    ],
     window: HOUR,
     settings: &[
         Setting {
@@ -67,5 +75,6 @@ fn ignores_starttls(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match>
         Evidence { key: "used", value: EvidenceValue::Count(0) },
         Evidence { key: "servers", value: EvidenceValue::Count(servers) },
     ];
-    Some(Match { level: 0, value: 0, evidence })
+    let level = if cx.host.is_mail_host(cx.role) { 1 } else { 0 };
+    Some(Match { level, value: 0, evidence })
 }

@@ -27,7 +27,7 @@ const CATALOGUE: &[(&str, &[Severity], Directions, &str)] = {
         ("session.empty_connect",    &[Medium],       BOTH, "T1046"),
         ("fanout.dst_ips",           &[High, Medium], OUT,  "T1496, T1071.003"),
         ("fanout.syn_fail_ratio",    &[High, High],   OUT,  "T1046, T1496"),
-        ("dialect.ignores_starttls", &[Medium],       OUT,  ""),
+        ("dialect.ignores_starttls", &[Medium, Low],       OUT,  ""),
     ]
 };
 
