@@ -104,7 +104,7 @@ pub(super) fn identity<'a>(arg: &[u8], lower: &'a Lower) -> &'a [u8] {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use alloc::string::ToString;
 
