@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -320,7 +320,7 @@ fn every_finding_lives_one_life() {
                     open.remove(place);
                     assert_eq!(*at, finding.last_seen, "seed {seed}");
                 }
-                (status, place) => assert!(false, "seed {seed}: {status:?} of {place:?}"),
+                (status, place) => panic!("seed {seed}: {status:?} of {place:?}"),
             }
         }
         assert!(open.is_empty(), "seed {seed}: {open:?} is never told of again");

@@ -44,7 +44,7 @@ fn the_edge_of_the_window() {
 fn closes_in_the_order_of_deadlines() {
     let mut court = court();
     court.says(0, HOST, MX, "localhost");
-    court.says(1 * SECOND, HOST, MX, "pc");
+    court.says(SECOND, HOST, MX, "pc");
     court.says(2 * SECOND, "45.0.2.9", MX, "localhost");
     court.says(3 * SECOND, HOST, MX, "localhost");
     court.idle(2 * HOUR);
