@@ -11,8 +11,8 @@ use botlike_core::smtp::{Message, Session};
 const FLOW: u64 = 2 * 192;
 /// A pending command with its kind and place.
 const PENDING: u64 = 24;
-/// A segment that waits, beside its bytes.
-const WAITING: u64 = 64;
+/// Places for segments that wait which an assembler keeps.
+const PLACES: u64 = 16 * 96;
 /// A fragmented datagram, beside its bytes.
 const DATAGRAM: u64 = 512;
 /// A judged host: windows, distinct counts and names of all rules, and its share of the index.
@@ -29,8 +29,8 @@ const BASE: u64 = 16 << 20;
 ///
 /// ```text
 ///   base
-/// + flows × flow + sessions × (session + message + lines of both sides + pending + kept texts)
-/// + reorder_total + min(sessions × reorder_segments, reorder_total / 64) × waiting
+/// + flows × flow + sessions × (session + message + lines of both sides + pending + places + kept texts)
+/// + reorder_total, in which what a waiting segment takes beside its bytes is counted
 /// + fragment_bytes + fragment_datagrams × datagram
 /// + hosts × host + findings × (finding + evidence)
 /// ```
@@ -49,10 +49,9 @@ pub fn worst_case(limits: &Limits, workers: usize) -> u64 {
         size(size_of::<Message>()),
         times(2, limits.line_bytes),
         times(PENDING, limits.pending_commands),
+        PLACES,
         kept_texts,
     ]);
-    let waiting = times(size(limits.sessions), limits.reorder_segments)
-        .min(size(limits.reorder_total) / WAITING);
     let piece =
         sum([size(size_of::<Evidence>()), size(size_of::<Text>()), size(limits.helo_bytes)]);
     let finding = sum([size(size_of::<Finding>()), PIECES.saturating_mul(piece)]);
@@ -62,7 +61,6 @@ pub fn worst_case(limits: &Limits, workers: usize) -> u64 {
         times(FLOW, limits.flows),
         times(session, limits.sessions),
         size(limits.reorder_total),
-        waiting.saturating_mul(WAITING),
         times(fragments, workers.max(1)),
         times(HOST, limits.hosts),
         times(finding, limits.findings),

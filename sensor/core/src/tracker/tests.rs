@@ -487,6 +487,7 @@ fn random_segments_do_no_harm() {
                 &mut told,
             );
             assert!(tracker.flows() <= 8 && tracker.open_sessions <= 4, "seed {seed}");
+            assert!(tracker.reserve.held() <= 1000, "seed {seed}");
         }
         tracker.finish(&mut told);
         assert_eq!(
