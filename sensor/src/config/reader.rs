@@ -62,24 +62,36 @@ pub(super) struct Reader<'s> {
     file: &'s str,
     source: &'s str,
     faults: Vec<(Range<usize>, String)>,
+    /// The syntax was wrong somewhere: values may have been made up in place of what could not be read.
+    mended: bool,
 }
 
 impl<'s> Reader<'s> {
     pub(super) fn new(file: &'s str, source: &'s str) -> Self {
-        Self { file, source, faults: Vec::new() }
+        Self { file, source, faults: Vec::new(), mended: false }
     }
 
     /// Parses the text; a fault of syntax is kept, and what could be read is returned all the same.
     pub(super) fn document(&mut self) -> Spanned<DeTable<'s>> {
         let (table, errors) = DeTable::parse_recoverable(self.source);
+        let mut line = None;
         for error in errors {
-            self.fault(error.span().unwrap_or_default(), error.message().to_owned());
+            let at = error.span().unwrap_or_default();
+            // What else is odd in that line follows from the first.
+            let this = self.place(at.start).0;
+            if line.replace(this) != Some(this) {
+                self.fault(at, error.message().to_owned());
+            }
+            self.mended = true;
         }
         table
     }
 
     pub(super) fn fault(&mut self, at: Range<usize>, message: impl Into<String>) {
-        self.faults.push((at, message.into()));
+        // A value that was made up lies nowhere; what stands in its place was told.
+        if !(self.mended && at.is_empty()) {
+            self.faults.push((at, message.into()));
+        }
     }
 
     /// Whether nothing was wrong so far.
@@ -89,17 +101,19 @@ impl<'s> Reader<'s> {
 
     pub(super) fn finish(mut self) -> Faults {
         self.faults.sort_by_key(|(at, _)| at.start);
-        let place = |offset: usize| {
-            let before = self.source.get(..offset).unwrap_or(self.source);
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            (line, column)
-        };
         let faults = self.faults.iter().map(|(at, message)| {
-            let (line, column) = place(at.start);
+            let (line, column) = self.place(at.start);
             Fault { file: self.file.to_owned(), line, column, message: message.clone() }
         });
         Faults(faults.collect())
+    }
+
+    /// Line and column of an offset, both from 1.
+    fn place(&self, offset: usize) -> (usize, usize) {
+        let before = self.source.get(..offset).unwrap_or(self.source);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
     }
 
     /// A key that is not known here.

@@ -13,8 +13,8 @@ const FLOW: u64 = 160;
 const CONNECTION: u64 = 4 << 10;
 /// A pending command with its kind and place.
 const PENDING: u64 = 24;
-/// A segment that waits, beside its bytes.
-const WAITING: u64 = 64;
+/// Places for segments that wait which an assembler keeps.
+const PLACES: u64 = 16 * 96;
 /// A fragmented datagram, beside its bytes.
 const DATAGRAM: u64 = 512;
 /// A judged host: windows, distinct counts and names of all rules, and its share of the index.
@@ -31,8 +31,8 @@ const BASE: u64 = 16 << 20;
 ///
 /// ```text
 ///   base
-/// + flows × flow + sessions × (session + lines of both sides + pending + (1 + waiting_transactions) × message)
-/// + reorder_total + min(sessions × reorder_segments, reorder_total / 64) × waiting
+/// + flows × flow + sessions × (session + lines of both sides + pending + places + (1 + waiting_transactions) × message)
+/// + reorder_total, in which what a waiting segment takes beside its bytes is counted
 /// + fragment_bytes + fragment_datagrams × datagram
 /// + hosts × host + findings × (finding + evidence)
 /// ```
@@ -55,9 +55,8 @@ pub fn worst_case(limits: &Limits, workers: usize) -> u64 {
         times(2, limits.line_bytes),
         times(PENDING, limits.pending_commands),
         messages,
+        PLACES,
     ]);
-    let waiting = times(size(limits.sessions), limits.reorder_segments)
-        .min(size(limits.reorder_total) / WAITING);
     let piece =
         sum([size(size_of::<Evidence>()), size(size_of::<Text>()), size(limits.helo_bytes)]);
     let finding = sum([size(size_of::<Finding>()), PIECES.saturating_mul(piece)]);
@@ -67,7 +66,6 @@ pub fn worst_case(limits: &Limits, workers: usize) -> u64 {
         times(FLOW, limits.flows),
         times(session, limits.sessions),
         size(limits.reorder_total),
-        waiting.saturating_mul(WAITING),
         times(fragments, workers.max(1)),
         times(HOST, limits.hosts),
         times(finding, limits.findings),

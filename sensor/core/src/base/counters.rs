@@ -69,6 +69,12 @@ counters! {
     time_backwards;
     /// Lines longer than the limit: what is beyond it was not looked at.
     lines_cut;
+    /// Replies with more lines than the limit: what is beyond it was not looked at.
+    replies_cut;
+    /// HELO arguments, paths and header fields longer than the limit: what is beyond it was not kept.
+    values_cut;
+    /// Recipients beyond the limit: counted, not kept.
+    recipients_cut;
     /// Commands dropped from the queue of pending ones because it was full.
     pending_overflow;
     /// Transactions that were closed unanswered because too many waited for their answer.

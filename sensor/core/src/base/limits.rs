@@ -52,7 +52,7 @@ limits! {
     reorder_bytes: usize = 256 << 10;
     /// Segments kept for one connection until a hole before them is filled.
     reorder_segments: usize = 2048;
-    /// Bytes kept in all connections together until holes are filled.
+    /// Bytes that segments kept in all connections together take until holes are filled, each 128 more than it carries.
     reorder_total: usize = 64 << 20;
     /// Packets of a connection that pass before a missing part is given up that nobody acknowledged: it may be sent again.
     reorder_packets: u32 = 4096;

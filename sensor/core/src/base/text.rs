@@ -67,12 +67,13 @@ pub struct TextList {
     bytes: Vec<u8>,
     ends: Vec<u32>,
     total: u32,
+    cut: u32,
 }
 
 impl TextList {
     /// An empty list.
     pub const fn new() -> Self {
-        Self { bytes: Vec::new(), ends: Vec::new(), total: 0 }
+        Self { bytes: Vec::new(), ends: Vec::new(), total: 0, cut: 0 }
     }
 
     /// Appends the first `cap` bytes of `bytes`, unless the list already keeps `max` items; counts it in any case.
@@ -81,6 +82,7 @@ impl TextList {
         if self.ends.len() < max {
             self.bytes.extend_from_slice(bytes.get(..cap.min(bytes.len())).unwrap_or_default());
             self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+            self.cut = self.cut.saturating_add(u32::from(bytes.len() > cap));
         }
     }
 
@@ -89,11 +91,22 @@ impl TextList {
         self.bytes.clear();
         self.ends.clear();
         self.total = 0;
+        self.cut = 0;
     }
 
     /// How many were pushed, kept or not.
     pub fn total(&self) -> u32 {
         self.total
+    }
+
+    /// How many were pushed and not kept.
+    pub fn lost(&self) -> u32 {
+        self.total.saturating_sub(u32::try_from(self.ends.len()).unwrap_or(u32::MAX))
+    }
+
+    /// How many of the items that were kept are shorter than they were.
+    pub fn cut(&self) -> u32 {
+        self.cut
     }
 
     /// The items that were kept, in order.

@@ -316,4 +316,19 @@ impl Message {
             ..Self::default()
         };
     }
+
+    /// How many of its values were cut by limits.
+    pub fn values_cut(&self) -> u32 {
+        let texts = [
+            &self.mail_from,
+            &self.mail_parameters,
+            &self.from,
+            &self.to,
+            &self.subject,
+            &self.date,
+            &self.message_id,
+        ];
+        let cut = texts.into_iter().map(|text| u32::from(text.is_cut())).sum::<u32>();
+        cut.saturating_add(self.rcpt_to.cut())
+    }
 }

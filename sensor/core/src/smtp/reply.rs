@@ -46,6 +46,8 @@ pub(super) struct Reply {
     pub(super) end: Place,
     /// All its lines were seen.
     pub(super) whole: bool,
+    /// It has more lines than were looked at.
+    pub(super) cut: bool,
     /// What its lines but the first offer, should it answer EHLO.
     pub(super) capabilities: Capability,
 }
@@ -97,8 +99,8 @@ impl Replies {
             return None;
         }
         self.ragged = false;
-        let Open { code, first, whole, capabilities, .. } = open;
-        Some(Reply { code, first, end, whole, capabilities })
+        let Open { code, first, whole, lines, capabilities } = open;
+        Some(Reply { code, first, end, whole, cut: lines > max_lines, capabilities })
     }
 
     /// Bytes are missing: what was begun is forgotten.

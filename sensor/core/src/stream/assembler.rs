@@ -59,15 +59,18 @@ pub struct Piece<'a> {
 #[derive(Debug, Default)]
 pub struct Reserve {
     spare: Vec<Vec<u8>>,
-    /// Bytes held now, over all connections.
+    /// Bytes that what is held now takes, over all connections.
     held: usize,
 }
+
+/// What a held segment takes beside its bytes: segments of one byte cost memory, too.
+const HELD: usize = 128;
 
 /// Buffers kept for reuse; more would only keep memory after a burst.
 const SPARE_BUFFERS: usize = 64;
 
 impl Reserve {
-    /// Bytes held now, over all connections.
+    /// Bytes that what is held now takes, over all connections: buffers as they are, not as they are filled.
     pub fn held(&self) -> usize {
         self.held
     }
@@ -75,18 +78,21 @@ impl Reserve {
     fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut buffer = self.spare.pop().unwrap_or_default();
         buffer.extend_from_slice(bytes);
-        self.held += bytes.len();
+        self.held += HELD + buffer.capacity();
         buffer
     }
 
     fn give(&mut self, mut buffer: Vec<u8>) {
-        self.held = self.held.saturating_sub(buffer.len());
+        self.held = self.held.saturating_sub(HELD + buffer.capacity());
         if self.spare.len() < SPARE_BUFFERS {
             buffer.clear();
             self.spare.push(buffer);
         }
     }
 }
+
+/// Places for held segments that a connection keeps when it holds none.
+const HELD_KEPT: usize = 16;
 
 /// Bytes kept of what was handed over last, to see whether a retransmission says something else.
 const TAIL: usize = 128;
@@ -235,6 +241,7 @@ impl Assembler {
         for held in self.held.drain(..) {
             reserve.give(held.bytes);
         }
+        self.shrink();
         self.client = Half::NEW;
         self.server = Half::NEW;
         self.held_bytes = 0;
@@ -261,6 +268,12 @@ impl Assembler {
         let half = self.half(side);
         !half.started
             || half.offset(seq).is_some_and(|offset| offset >= half.next as i64 - i64::from(FAR))
+    }
+
+    /// The sequence number that is expected next of a side, once known.
+    pub fn position(&self, side: Side) -> Option<u32> {
+        let half = self.half(side);
+        half.started.then_some(half.base.wrapping_add(half.next as u32))
     }
 
     /// Whether the FIN of both sides was seen, handed over or not.
@@ -341,23 +354,31 @@ impl Assembler {
         let (old, new) = payload.split_at_checked(known as usize).unwrap_or((payload, &[]));
         self.compare(side, offset, old, counters);
         let (start, len) = ((offset + known) as u64, (i64::from(len) - known).max(0) as u64);
-        while !self.held.is_empty()
-            && (self.held_bytes + new.len() > limits.reorder_bytes
-                || self.held.len() >= limits.reorder_segments
-                || reserve.held + new.len() > limits.reorder_total)
-        {
-            counters.reorder_full += 1;
-            self.give_up_one(counters, reserve, sink);
-        }
         self.hold(
             Held { side, at, offset: start, acked, fin, bytes: Vec::new(), len },
             new,
             counters,
             reserve,
         );
+        while !self.held.is_empty()
+            && (self.held_bytes > limits.reorder_bytes
+                || self.held.len() > limits.reorder_segments
+                || reserve.held > limits.reorder_total)
+        {
+            counters.reorder_full += 1;
+            self.give_up_one(counters, reserve, sink);
+        }
         self.settle(counters, reserve, sink);
         if !self.held.is_empty() {
             self.wait(limits, counters, reserve, sink);
+        }
+        self.shrink();
+    }
+
+    /// Gives memory back that only a flood needs.
+    fn shrink(&mut self) {
+        if self.held.is_empty() && self.held.capacity() > HELD_KEPT {
+            self.held.shrink_to(HELD_KEPT);
         }
     }
 

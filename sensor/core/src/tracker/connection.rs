@@ -301,6 +301,7 @@ impl<S: FactSink> DialogueSink for Ear<'_, '_, S> {
     }
 
     fn helo(&mut self, at: Stamp, session: &Session) {
+        self.mail_counters.values_cut += u64::from(session.helo.is_cut());
         detect::flow_event(FlowEvent::Helo, session, self.tuning, self.hits);
         tell_hits(at, session, self.hits, self.mail_counters, self.teller);
     }
@@ -319,6 +320,8 @@ impl<S: FactSink> DialogueSink for Ear<'_, '_, S> {
 
     fn message(&mut self, at: Stamp, session: &Session, message: &Message) {
         self.mail_counters.messages += 1;
+        self.mail_counters.values_cut += u64::from(message.values_cut());
+        self.mail_counters.recipients_cut += u64::from(message.rcpt_to.lost());
         self.teller.tell(at, Fact::Message { session, message });
     }
 }

@@ -60,6 +60,10 @@ pub struct Tracker {
     due: Vec<u32>,
 }
 
+/// Where a late packet's number lies, seen from the end of its stream: a retransmission before it, or what was under way
+/// when the other side reset. Narrow, so that the numbers of a next connection hardly ever lie there.
+const LATE: core::ops::RangeInclusive<i32> = -(1 << 17)..=1 << 17;
+
 /// What facts are said because of, and how many were.
 struct Cause {
     frame: u64,
@@ -284,25 +288,40 @@ impl Tracker {
         self.table.schedule(index, end.min(held));
     }
 
-    /// Whether a segment opens another connection between the same endpoints.
+    /// Whether a segment is of another connection between the same endpoints than the one that is known.
     fn is_new(&self, index: u32, segment: &Segment<'_>) -> bool {
         let Some(entry) = self.table.get(index) else { return false };
-        if !segment.flags.contains(TcpFlags::SYN) || segment.flags.contains(TcpFlags::ACK) {
+        let (syn, ack) =
+            (segment.flags.contains(TcpFlags::SYN), segment.flags.contains(TcpFlags::ACK));
+        if entry.state.contains(State::OVER) && !entry.state.contains(State::IGNORED) {
+            // Late packets of what is over lie where its streams ended. Ports may be used again at once, and the SYNs
+            // of the next connection may not have been seen.
+            let opens = syn && !ack;
+            let of_client = entry.client == segment.src;
+            let known = if of_client { State::SYN } else { State::SYN_ACK };
+            let [client, server] = entry.first;
+            let end = if of_client { client } else { server };
+            let seq = if syn { segment.seq.wrapping_add(1) } else { segment.seq };
+            let late =
+                entry.state.contains(known) && LATE.contains(&seq.wrapping_sub(end).cast_signed());
+            return (opens || segment.len > 0) && !segment.flags.contains(TcpFlags::RST) && !late;
+        }
+        if !syn || ack {
             return false;
         }
-        let over = entry.state.intersects(State::OVER | State::IGNORED);
         if entry.client != segment.src {
-            return over;
+            return entry.state.contains(State::IGNORED);
         }
         let first = segment.seq.wrapping_add(1);
         if entry.state.contains(State::SYN) {
             return entry.first[0] != first;
         }
         // The SYN of a connection that was joined late: perhaps only reordered.
-        over || self
-            .connection(index)
-            .and_then(|c| c.assembler.base(Side::Client))
-            .is_some_and(|base| base != first)
+        entry.state.contains(State::IGNORED)
+            || self
+                .connection(index)
+                .and_then(|c| c.assembler.base(Side::Client))
+                .is_some_and(|base| base != first)
     }
 
     /// Takes a connection in that is not in the table. `None`: nothing is to be followed.
@@ -559,6 +578,17 @@ impl Tracker {
         connection.settle(at, end, close, self.losses, state, &mut self.tools, &mut teller);
         self.counters.sessions += 1;
         teller.tell(at, Fact::Session { session: connection.session(), held });
+        if let Some(entry) = self.table.get_mut(index) {
+            for (side, flag, first) in
+                [(Side::Client, State::SYN, 0), (Side::Server, State::SYN_ACK, 1)]
+            {
+                let position = connection.assembler.position(side);
+                entry.state.set(flag, position.is_some());
+                if let Some(slot) = entry.first.get_mut(first) {
+                    *slot = position.unwrap_or(0);
+                }
+            }
+        }
         connection.assembler.reset(&mut self.reserve);
         if let Some(place) = place {
             self.open_sessions -= 1;

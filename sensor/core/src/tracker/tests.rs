@@ -244,6 +244,21 @@ fn ports_are_used_again() {
 }
 
 #[test]
+fn ports_are_used_again_and_no_syn_was_seen() {
+    let mut wire = Wire::new(CLIENT, SERVER, 0);
+    wire.mail();
+    // Late packets of the first connection, then the next one.
+    let late: Vec<Shot> = wire.shots[14..].to_vec();
+    wire.shots.extend(late);
+    wire.next = [900_000, 700_000];
+    wire.mail();
+    wire.shots.retain(|s| !s.flags.contains(TcpFlags::SYN));
+    let words = words(&play(settings(), &wire.shots).0);
+    assert_eq!(words.iter().filter(|w| w.starts_with("message Accepted")).count(), 2, "{words:?}");
+    assert_eq!(words.iter().filter(|w| w.starts_with("session Quit")).count(), 2, "{words:?}");
+}
+
+#[test]
 fn who_ended_it() {
     let body = |end: &dyn Fn(&mut Wire)| {
         let mut wire = Wire::new(CLIENT, SERVER, 0);
@@ -486,6 +501,7 @@ fn random_segments_do_no_harm() {
                 &mut told,
             );
             assert!(tracker.flows() <= 8 && tracker.open_sessions <= 4, "seed {seed}");
+            assert!(tracker.reserve.held() <= 1000, "seed {seed}");
         }
         tracker.finish(&mut told);
         assert_eq!(

@@ -226,7 +226,7 @@ impl Json {
     }
 
     fn envelope(&mut self, out: &mut Vec<u8>, m: &Message) {
-        self.loss.cut |= m.mail_from.is_cut() | m.mail_parameters.is_cut();
+        self.loss.cut |= m.values_cut() > 0;
         if m.mail_from.is_empty() {
             word(out, "\"mail_from\":", "<>");
         } else {

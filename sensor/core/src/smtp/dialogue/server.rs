@@ -127,6 +127,7 @@ impl Dialogue {
         if let Some(reply) =
             self.server.replies.line(text, line.first, line.end, cx.limits.reply_lines)
         {
+            cx.counters.replies_cut += u64::from(reply.cut);
             self.reply(&reply, cx);
             self.server.replied_until = reply.end.offset;
         }

@@ -346,6 +346,7 @@ fn hostile_pieces_stay_within_the_caps() {
         let mut rig = Rig::new();
         rig.limits.reorder_bytes = 2000;
         rig.limits.reorder_segments = 20;
+        rig.limits.reorder_total = 3000;
         let payload = [b'x'; 700];
         for _ in 0..400 {
             let side = if random.below(2) == 0 { Side::Client } else { Side::Server };
@@ -363,7 +364,10 @@ fn hostile_pieces_stay_within_the_caps() {
                 payload: &payload[..n],
                 len: (n + if random.below(30) == 0 { 100 } else { 0 }) as u32,
             });
-            assert!(rig.reserve.held() <= 2000 && rig.assembler.held.len() <= 20, "seed {seed}");
+            let Assembler { held, held_bytes, .. } = &rig.assembler;
+            assert!(*held_bytes <= 2000 && held.len() <= 20, "seed {seed}");
+            let taken: usize = held.iter().map(|h| HELD + h.bytes.capacity()).sum();
+            assert!(rig.reserve.held() == taken && taken <= 3000, "seed {seed}: {taken}");
         }
         rig.finish();
     }
