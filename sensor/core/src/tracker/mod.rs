@@ -302,8 +302,10 @@ impl Tracker {
             let [client, server] = entry.first;
             let end = if of_client { client } else { server };
             let seq = if syn { segment.seq.wrapping_add(1) } else { segment.seq };
+            let distance = seq.wrapping_sub(end).cast_signed();
+            // A SYN is late only if it is a copy of the one that began what is over.
             let late =
-                entry.state.contains(known) && LATE.contains(&seq.wrapping_sub(end).cast_signed());
+                entry.state.contains(known) && LATE.contains(&distance) && !(opens && distance > 0);
             return (opens || segment.len > 0) && !segment.flags.contains(TcpFlags::RST) && !late;
         }
         if !syn || ack {
