@@ -176,6 +176,8 @@ impl Dialogue {
             data_code = self.ask("DATA\r\n")?.0;
         }
         if data_code != 354 {
+            // The transaction is still open where only its recipients were refused.
+            self.ask("RSET\r\n")?;
             let code = if mail_code >= 300 { mail_code } else { last.max(data_code) };
             return Ok((code, Vec::new(), refused));
         }
