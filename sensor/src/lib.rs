@@ -3,6 +3,8 @@
 pub mod cli;
 pub mod config;
 pub mod emit;
+#[cfg(test)]
+mod pages;
 pub mod rules;
 pub mod run;
 pub mod source;
