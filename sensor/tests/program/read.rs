@@ -143,6 +143,7 @@ fn lines_go_where_they_are_sent_as_they_are_wanted() {
     assert_eq!(pretty.text().lines().count(), json.lines().len());
     assert!(pretty.text().lines().all(|l| l.starts_with("2026-11-23 08:")));
     assert!(!pretty.out.contains(&0x1b));
+    assert!(pretty.text().contains("  open at the end, seen 40 times\n"));
     let out = dir.path("out");
     assert!(botlike(["read", &file, "--output", &out]).quietly(0).out.is_empty());
     assert!(std::fs::read(&out).unwrap() == json.out);
