@@ -310,11 +310,15 @@ impl Pretty {
         let mut scratch = core::mem::take(&mut self.scratch);
         pairs(out, &f.evidence, &self.style, &mut scratch);
         self.scratch = scratch;
-        match f.status {
-            Status::Open => {}
-            Status::Update => say!(out, "  still, {} times", f.count),
-            Status::Closed => say!(out, "  closed after {} times", f.count),
-            Status::OpenAtEnd => say!(out, "  open at the end, {} times", f.count),
+        let status = match f.status {
+            Status::Open => return,
+            Status::Update => "again",
+            Status::Closed => "closed",
+            Status::OpenAtEnd => "open at the end",
+        };
+        match f.count {
+            1 => say!(out, "  {status}, seen once"),
+            count => say!(out, "  {status}, seen {count} times"),
         }
     }
 

@@ -1,10 +1,10 @@
 //! Bad input: what is reported, what is still read, and how it ends.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::process::Stdio;
 
-use crate::kit::{Dir, botlike, command, demo, hello, pcap, piped, wait};
+use crate::kit::{Dir, botlike, command, demo, hello, pcap, piped, tail, wait};
 use crate::made::{Made, gzip, zstd};
 
 /// The lines that the first `frames` frames of the demo give.
@@ -144,11 +144,9 @@ fn a_reader_that_leaves_ends_it_quietly() {
     let file = dir.file("many", pcap(&many));
     for workers in ["1", "2", "4"] {
         let mut child = command(["read", "--workers", workers, &file]).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        assert!(line.contains("botlike.sensor"));
-        drop(out);
+        let lines = tail(&mut child);
+        assert!(lines.next().contains("botlike.sensor"));
+        drop(lines);
         wait(child).quietly(0);
     }
     // And what prints only a page.
@@ -163,11 +161,10 @@ fn a_reader_that_leaves_is_noticed_although_more_input_may_come() {
         let mut child =
             command(["read", "--workers", workers, "-"]).stdin(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let lines = tail(&mut child);
         stdin.write_all(&pcap(&hello(1, "mail.example.org"))).unwrap();
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        drop(out);
+        assert!(lines.next().contains("botlike.sensor"));
+        drop(lines);
         // Nobody reads; with each session that follows it can find out. Standard input is never closed.
         for minute in 2..60 {
             if stdin.write_all(&pcap(&hello(minute, "mail.example.org"))[24..]).is_err() {

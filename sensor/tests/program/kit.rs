@@ -2,12 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::made::Made;
 
 /// Nothing here takes a tenth of it; a hang must not last for ever.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -127,6 +127,32 @@ pub(crate) fn wait(mut child: Child) -> Run {
     };
     let err = String::from_utf8(err.join().unwrap()).unwrap();
     Run { code, out: out.join().unwrap(), err, peak }
+}
+
+/// The lines of a run that goes on, for as long as somebody wants them: its pipe breaks when they are dropped and one
+/// more comes.
+pub(crate) fn tail(child: &mut Child) -> Tail {
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let (send, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in out.lines().map_while(Result::ok) {
+            if send.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    Tail(lines)
+}
+
+/// See [`tail`].
+pub(crate) struct Tail(mpsc::Receiver<String>);
+
+impl Tail {
+    /// The next line, which must come although the input has not ended.
+    #[track_caller]
+    pub(crate) fn next(&self) -> String {
+        self.0.recv_timeout(PATIENCE).expect("a line before the end of the input")
+    }
 }
 
 fn high_water(status: &Path) -> u64 {

@@ -1,12 +1,9 @@
 //! `botlike read` on captures that are whole.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::process::Stdio;
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
-use crate::kit::{Dir, botlike, command, demo, frames, hello, pcap, pcap_of, piped, wait};
+use crate::kit::{Dir, botlike, command, demo, frames, hello, pcap, pcap_of, piped, tail, wait};
 use crate::made::{Made, PCAP_VARIANTS, gzip, zstd};
 
 #[test]
@@ -102,23 +99,15 @@ fn lines_appear_while_it_reads() {
         let mut child =
             command(["read", "--workers", workers, "-"]).stdin(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let (send, lines) = mpsc::channel();
-        let reader = thread::spawn(move || {
-            out.lines().map_while(Result::ok).for_each(|line| drop(send.send(line)));
-        });
+        let lines = tail(&mut child);
         // The pipe stays open until the first session was told.
         stdin.write_all(&pcap(&hello(1, "mail.example.org"))).unwrap();
-        stdin.flush().unwrap();
-        let next = || lines.recv_timeout(Duration::from_secs(120)).expect("a line before the end");
-        assert!(next().contains("botlike.sensor"));
-        assert!(next().contains("botlike.session"));
-        let rest = pcap(&hello(2, "mail.example.org"));
-        stdin.write_all(&rest[24..]).unwrap();
-        assert!(next().contains("botlike.session"));
+        assert!(lines.next().contains("botlike.sensor"));
+        assert!(lines.next().contains("botlike.session"));
+        stdin.write_all(&pcap(&hello(2, "mail.example.org"))[24..]).unwrap();
+        assert!(lines.next().contains("botlike.session"));
         drop(stdin);
-        assert!(next().contains("botlike.stats"));
-        reader.join().unwrap();
+        assert!(lines.next().contains("botlike.stats"));
         wait(child).quietly(0);
     }
 }
@@ -154,6 +143,7 @@ fn lines_go_where_they_are_sent_as_they_are_wanted() {
     assert_eq!(pretty.text().lines().count(), json.lines().len());
     assert!(pretty.text().lines().all(|l| l.starts_with("2026-11-23 08:")));
     assert!(!pretty.out.contains(&0x1b));
+    assert!(pretty.text().contains("  open at the end, seen 40 times\n"));
     let out = dir.path("out");
     assert!(botlike(["read", &file, "--output", &out]).quietly(0).out.is_empty());
     assert!(std::fs::read(&out).unwrap() == json.out);
