@@ -12,6 +12,8 @@
 mod error;
 mod filter;
 mod input;
+#[cfg(target_os = "linux")]
+pub mod live;
 mod pcap;
 mod pcapng;
 mod reader;
