@@ -18,7 +18,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, Value
 use crate::config::{Config, ConfigError, Format, keys};
 use crate::emit::schema;
 use crate::rules::ALL;
-use crate::run::{self, ReadOptions};
+use crate::run::{self, Destination, ReadOptions};
 
 /// Exit code: the run failed.
 const FAILED: u8 = 1;
@@ -245,15 +245,19 @@ fn options(arguments: Read) -> Result<ReadOptions, ConfigError> {
     Ok(ReadOptions {
         captures: arguments.captures,
         config,
-        output: arguments.output,
-        format: arguments.format,
-        terminal,
-        colour: terminal && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        lines: destination(arguments.output, arguments.format),
         filter: arguments.filter,
         // A bar among lines helps nobody.
         progress: !arguments.no_progress && io::stderr().is_terminal() && !lines_on_terminal,
         verbose: arguments.verbose,
     })
+}
+
+/// Where lines go, as asked.
+fn destination(output: Option<PathBuf>, format: Option<Format>) -> Destination {
+    let terminal = io::stdout().is_terminal();
+    let colour = terminal && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    Destination { output, format, terminal, colour }
 }
 
 /// Prints what was asked for. A reader that left early has what it wanted.
@@ -318,11 +322,11 @@ mod tests {
             "botlike read --ports 587,25,25 --format json -o out --workers 4 --fail-on high --no-progress -vv a - ",
         );
         assert_eq!(
-            (all.config.ports, all.config.workers, all.format),
+            (all.config.ports, all.config.workers, all.lines.format),
             (vec![25, 587], 4, Some(Format::Json))
         );
         assert_eq!(
-            (all.output, all.progress, all.verbose, all.captures.len()),
+            (all.lines.output, all.progress, all.verbose, all.captures.len()),
             (Some("out".into()), false, 2, 2)
         );
     }
