@@ -350,6 +350,7 @@ mod tests {
             ("word", _) => "\"drop\"",
             ("true or false", _) => "false",
             ("span of time", _) => "\"77s\"",
+            ("size", "ring") => "\"1MiB\"",
             ("size", _) => "\"77KiB\"",
             ("32 hexadecimal digits", _) => "\"00000000000000000000000000000001\"",
             ("list of words", "interests") => "[\"smtp\", \"syn\"]",

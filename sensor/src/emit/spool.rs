@@ -69,7 +69,7 @@ impl Spool {
                         } else if let Some(failure) = pen.failure()
                             && !state.told.swap(true, Ordering::Relaxed)
                         {
-                            complain(&title, &failure.error.to_string());
+                            complain(&title, &format!("{}; lines are lost", failure.error));
                         }
                         state.closed.store(pen.closed(), Ordering::Relaxed);
                         state.bytes.fetch_sub(size, Ordering::Relaxed);
@@ -113,7 +113,7 @@ impl Spool {
                 }
                 self.shared.lost.fetch_add(lines, Ordering::Relaxed);
                 if !self.shared.told.swap(true, Ordering::Relaxed) {
-                    complain(&self.name, "whoever takes the lines is too slow");
+                    complain(&self.name, "whoever takes the lines is too slow; lines are lost");
                 }
             }
         }
@@ -141,7 +141,7 @@ impl Spool {
         if self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
             let waiting = self.shared.lines.load(Ordering::Relaxed);
             self.shared.lost.fetch_add(waiting, Ordering::Relaxed);
-            complain(&self.name, "whoever takes the lines is too slow to wait for at the end");
+            complain(&self.name, "whoever takes the lines is too slow to wait for at the end; lines are lost");
         }
     }
 }
@@ -154,7 +154,7 @@ impl Drop for Spool {
 
 fn complain(name: &str, what: &str) {
     // Nobody is left to be told if standard error fails.
-    let _ = writeln!(io::stderr(), "botlike: {name}: {what}; lines are lost");
+    let _ = writeln!(io::stderr(), "botlike: {name}: {what}");
 }
 
 #[cfg(test)]

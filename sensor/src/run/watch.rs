@@ -22,6 +22,8 @@ use crate::source::live::{Live, Losses, Places, Taker};
 
 /// How long a source may wait when nothing comes. A signal is heeded after so long at the latest.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How often a source is asked for what passed before the end.
+const DRAIN: usize = 64;
 /// Lines are shown so long after they were made, at the latest.
 const FLUSH: Nanos = 200 * MILLI;
 
@@ -96,6 +98,7 @@ pub fn watch(
     let mut desk = Desk {
         pipeline: Pipeline::new(&settings_with(config, seed), Printer::new(config, outputs)),
         begun: false,
+        frames: 0,
         places: Places::default(),
         now: Stamp::ZERO,
         flushed: Stamp::ZERO,
@@ -121,6 +124,13 @@ pub fn watch(
         service.alive(&desk.places);
     }
     service.ends();
+    // What passed before the signal is still on its way.
+    for _ in 0..DRAIN {
+        let before = desk.frames;
+        if failed || source.next(Duration::ZERO, &mut desk).is_err() || desk.frames == before {
+            break;
+        }
+    }
     let end = desk.pipeline.finish();
     let mut counted = end.counters;
     counted.add(&counters(source.losses()));
@@ -151,6 +161,7 @@ fn counters(losses: Losses) -> Counters {
 struct Desk {
     pipeline: Pipeline<Printer>,
     begun: bool,
+    frames: u64,
     places: Places,
     now: Stamp,
     flushed: Stamp,
@@ -172,6 +183,7 @@ impl Taker for Desk {
         if !self.begun {
             self.begin(frame.at);
         }
+        self.frames += 1;
         self.pipeline.frame(frame);
     }
 

@@ -7,6 +7,17 @@
 //!
 //! Kernel time becomes packet time here, once: a [`Frame`]'s `at` is wall-clock time.
 
+#[cfg(target_os = "linux")]
+mod afpacket;
+#[cfg(target_os = "linux")]
+pub mod interfaces;
+#[cfg(target_os = "linux")]
+mod ladder;
+#[cfg(all(target_os = "linux", feature = "libpcap"))]
+mod libpcap;
+#[cfg(target_os = "linux")]
+mod tcx;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -15,6 +26,9 @@ use botlike_core::base::Stamp;
 use botlike_core::wire::LinkType;
 
 use super::Frame;
+
+#[cfg(target_os = "linux")]
+pub use self::ladder::Ladder;
 
 /// A way of taking packets, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,6 +179,29 @@ pub trait Rung: Send {
 
     /// What was lost so far.
     fn losses(&mut self) -> Losses;
+}
+
+/// Opens a rung, with a ring of so many bytes between kernel and sensor.
+///
+/// # Errors
+///
+/// Where it does not work here, with what would help.
+#[cfg(target_os = "linux")]
+fn open_rung(kind: RungKind, interest: &Interest, ring: u64) -> Result<Box<dyn Rung>, RungError> {
+    Ok(match kind {
+        RungKind::Tcx => Box::new(tcx::Tcx::open(interest, ring)?),
+        RungKind::AfPacket => Box::new(afpacket::AfPacket::open(interest, ring)?),
+        #[cfg(feature = "libpcap")]
+        RungKind::Libpcap => Box::new(libpcap::Libpcap::open(interest, ring)?),
+        #[cfg(not(feature = "libpcap"))]
+        RungKind::Libpcap => {
+            return Err(RungError {
+                what: "use libpcap".into(),
+                error: io::ErrorKind::Unsupported.into(),
+                help: "this program was built without it".into(),
+            });
+        }
+    })
 }
 
 /// What a live source is: all rungs and interfaces together, or whatever a test puts in their place.
