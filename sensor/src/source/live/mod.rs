@@ -7,6 +7,8 @@
 //!
 //! Kernel time becomes packet time here, once: a [`Frame`]'s `at` is wall-clock time.
 
+pub mod interfaces;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;
