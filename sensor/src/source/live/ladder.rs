@@ -44,11 +44,7 @@ impl Ladder {
     ///
     /// Where no rung works: what each said stands on standard error.
     pub fn open(config: &Config, verbose: u8) -> Result<Self, RungError> {
-        let links = interfaces::list().map_err(|error| RungError {
-            what: "list the interfaces".into(),
-            error,
-            help: String::new(),
-        })?;
+        let links = interfaces::list()?;
         // The watcher before the choice would tell what the list has already; after it, something may slip between: the
         // list is compared once more when the watcher is there.
         let watcher = Watcher::new().inspect_err(|error| {
@@ -204,7 +200,7 @@ impl Ladder {
     fn refresh(&mut self) {
         let links = match interfaces::list() {
             Ok(links) => links,
-            Err(error) => return say(&format!("cannot list the interfaces: {error}")),
+            Err(error) => return say(&error.to_string()),
         };
         let gone = |point: &Point| {
             !links.iter().any(|link| {
