@@ -4,6 +4,8 @@
 //! Lines and what was asked for go to standard output, all else to standard error.
 
 mod rules;
+#[cfg(target_os = "linux")]
+mod watch;
 
 use std::env;
 use std::ffi::OsString;
@@ -18,7 +20,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, Value
 use crate::config::{Config, ConfigError, Format, keys};
 use crate::emit::schema;
 use crate::rules::ALL;
-use crate::run::{self, ReadOptions};
+use crate::run::{self, Destination, ReadOptions};
 
 /// Exit code: the run failed.
 const FAILED: u8 = 1;
@@ -46,8 +48,10 @@ Examples:
       what happened, one readable line per event
   botlike read --format json *.pcapng.gz | jq .
       the same for programs, files merged by time
+  botlike watch
+      what happens on this machine's interfaces, as it happens
   tcpdump -w - tcp port 25 | botlike read -
-      while it is captured
+      the same of another machine, while it is captured there
   botlike explain helo.bare_ip
       what a finding means and what to do";
 
@@ -59,6 +63,12 @@ enum Command {
     /// it reads: one readable line per event on a terminal, JSON lines otherwise. The same captures give the same bytes,
     /// on every machine and for any number of workers.
     Read(Box<Read>),
+    /// Watch this machine's interfaces and tell what happens there
+    ///
+    /// Takes packets by eBPF where the kernel allows it, else by AF_PACKET or libpcap, and says which and why. It never
+    /// blocks, delays or answers anything. INT and TERM end it in order, HUP opens its files again.
+    #[cfg(target_os = "linux")]
+    Watch(Box<watch::Watch>),
     /// Say whether a configuration file is right
     ///
     /// Prints "ok", or every error with line, column and the nearest key, and ends with 1.
@@ -175,6 +185,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn command(command: Command) -> u8 {
     match command {
         Command::Read(options) => read(*options),
+        #[cfg(target_os = "linux")]
+        Command::Watch(options) => watch::main(*options),
         Command::Check { config } => match Config::load(&config, ALL) {
             Ok(_) => print("ok\n"),
             Err(error) => wrong(&error),
@@ -228,11 +240,7 @@ fn options(arguments: Read) -> Result<ReadOptions, ConfigError> {
         Some(path) => Config::load(path, ALL)?,
         None => Config::default(),
     };
-    if !arguments.ports.is_empty() {
-        config.ports = arguments.ports;
-        config.ports.sort_unstable();
-        config.ports.dedup();
-    }
+    ports(&mut config, arguments.ports);
     if let Some(workers) = arguments.workers {
         config.workers = usize::from(workers);
     }
@@ -245,15 +253,28 @@ fn options(arguments: Read) -> Result<ReadOptions, ConfigError> {
     Ok(ReadOptions {
         captures: arguments.captures,
         config,
-        output: arguments.output,
-        format: arguments.format,
-        terminal,
-        colour: terminal && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        lines: destination(arguments.output, arguments.format),
         filter: arguments.filter,
         // A bar among lines helps nobody.
         progress: !arguments.no_progress && io::stderr().is_terminal() && !lines_on_terminal,
         verbose: arguments.verbose,
     })
+}
+
+/// Ports on the command line go before those of the configuration.
+fn ports(config: &mut Config, asked: Vec<u16>) {
+    if !asked.is_empty() {
+        config.ports = asked;
+        config.ports.sort_unstable();
+        config.ports.dedup();
+    }
+}
+
+/// Where lines go, as asked.
+fn destination(output: Option<PathBuf>, format: Option<Format>) -> Destination {
+    let terminal = io::stdout().is_terminal();
+    let colour = terminal && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    Destination { output, format, terminal, colour }
 }
 
 /// Prints what was asked for. A reader that left early has what it wanted.
@@ -318,11 +339,11 @@ mod tests {
             "botlike read --ports 587,25,25 --format json -o out --workers 4 --fail-on high --no-progress -vv a - ",
         );
         assert_eq!(
-            (all.config.ports, all.config.workers, all.format),
+            (all.config.ports, all.config.workers, all.lines.format),
             (vec![25, 587], 4, Some(Format::Json))
         );
         assert_eq!(
-            (all.output, all.progress, all.verbose, all.captures.len()),
+            (all.lines.output, all.progress, all.verbose, all.captures.len()),
             (Some("out".into()), false, 2, 2)
         );
     }

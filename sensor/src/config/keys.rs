@@ -79,6 +79,37 @@ const CAPTURE: &[KeyDoc] = &[
         "1",
         "Worker threads. The lines are the same for any number. `--workers` goes before it.",
     ),
+    key(
+        "interfaces",
+        "list of interfaces",
+        "[]",
+        "`watch`: interfaces, `*` stands for any characters. Empty: uplinks and the guests' interfaces, never a bridge beside its ports. `-i` goes before it.",
+    ),
+    key(
+        "method",
+        "word",
+        "\"auto\"",
+        "`watch`: `tcx` (eBPF), `af_packet` or `libpcap`; `auto` takes the first that works and says why the others do not.",
+    ),
+    key(
+        "interests",
+        "list of words",
+        "[\"smtp\", \"dns\"]",
+        "`watch`: what is taken: `smtp` (the ports above), `dns` (port 53), `syn` (headers of every SYN, SYN-ACK and RST).",
+    ),
+    key(
+        "observe",
+        "word",
+        "\"auto\"",
+        "`watch`: how far the sensor looks. `metadata`: greeting, first EHLO, capabilities and TLS hello; nothing from MAIL FROM on leaves the kernel. `full`: all of it. `auto`: metadata at guests' interfaces, all elsewhere.",
+    ),
+    key(
+        "ring",
+        "size",
+        "\"16MiB\"",
+        "`watch`: the ring between kernel and sensor. A larger one survives longer bursts.",
+    ),
+    key("stats", "span of time", "\"1m\"", "`watch`: a stats line is told this often."),
 ];
 
 const NETWORK: &[KeyDoc] = &[
@@ -141,7 +172,12 @@ const PRIVACY: &[KeyDoc] = &[
 ];
 
 const OUTPUT: &[KeyDoc] = &[
-    key("file", "path", "", "The file, written anew by each run; without it, standard output."),
+    key(
+        "file",
+        "path",
+        "",
+        "The file; `read` writes it anew, `watch` appends and opens it again on HUP. Without it, standard output.",
+    ),
     key(
         "format",
         "word",
@@ -308,12 +344,17 @@ mod tests {
             ("address or network", _) => "\"192.0.2.1\"",
             ("word", "role") => "\"mta\"",
             ("word", "severity") => "\"high\"",
+            ("word", "method") => "\"af_packet\"",
+            ("word", "observe") => "\"metadata\"",
             ("word", "format") => "\"pretty\"",
             ("word", _) => "\"drop\"",
             ("true or false", _) => "false",
             ("span of time", _) => "\"77s\"",
+            ("size", "ring") => "\"1MiB\"",
             ("size", _) => "\"77KiB\"",
             ("32 hexadecimal digits", _) => "\"00000000000000000000000000000001\"",
+            ("list of words", "interests") => "[\"smtp\", \"syn\"]",
+            ("list of interfaces", _) => "[\"tap*\"]",
             ("list of words", _) => "[\"stats\"]",
             ("id of a detection", _) => "\"test.fanout\"",
             ("date", _) => "2027-01-01",

@@ -16,13 +16,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use botlike_core::base::{Limits, Nanos, Stamp};
+use botlike_core::base::{Limits, MINUTE, Nanos, Stamp};
 use botlike_core::detect::Severity;
 pub use botlike_core::detect::{Given as Setting, Role};
 use siphasher::sip::SipHasher24;
 
 use crate::emit::{self, Kind, Privacy};
 use crate::rules::Entries;
+use crate::source::live::{Observe, RungKind};
 use reader::Reader;
 use sections::section;
 
@@ -56,6 +57,23 @@ const ROLES: [(Role, &str); 10] = [
     (Role::Scanner, "scanner"),
     (Role::Unknown, "unknown"),
 ];
+
+/// What is captured while watching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interests {
+    /// The SMTP ports.
+    Smtp,
+    /// Port 53.
+    Dns,
+    /// Headers of every SYN, SYN-ACK and RST.
+    Syn,
+}
+
+impl Interests {
+    /// With their words.
+    pub const WORDS: [(Self, &'static str); 3] =
+        [(Self::Smtp, "smtp"), (Self::Dns, "dns"), (Self::Syn, "syn")];
+}
 
 /// What the operator says of some addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +140,18 @@ pub struct Config {
     pub ports: Vec<u16>,
     /// Worker threads; 1: everything in one thread.
     pub workers: usize,
+    /// Interfaces to watch, `*` stands for any characters; none: all suitable ones.
+    pub interfaces: Vec<String>,
+    /// How packets are taken; `None`: the best way that works.
+    pub method: Option<RungKind>,
+    /// What is taken besides SMTP.
+    pub interests: Vec<Interests>,
+    /// How far the sensor looks; `None`: at guests' interfaces metadata, at others all.
+    pub observe: Option<Observe>,
+    /// Bytes of the ring between kernel and sensor.
+    pub ring: u64,
+    /// A stats line is told this often while watching.
+    pub stats_every: Nanos,
     /// Watched hosts; none: every client is judged as if it were watched.
     pub watched: Vec<Net>,
     /// Addresses under which watched hosts appear outside (NAT).
@@ -150,6 +180,12 @@ impl Default for Config {
             name: None,
             ports: vec![25],
             workers: 1,
+            interfaces: Vec::new(),
+            method: None,
+            interests: vec![Interests::Smtp, Interests::Dns],
+            observe: None,
+            ring: 16 << 20,
+            stats_every: MINUTE,
             watched: Vec::new(),
             public: Vec::new(),
             hosts: Vec::new(),

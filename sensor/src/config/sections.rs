@@ -5,9 +5,10 @@ use botlike_core::detect::{self, Severity};
 use toml::de::{DeTable, DeValue};
 
 use super::reader::{Key, Reader, Value, nearest};
-use super::{Ack, Config, Detect, Format, Host, Net, OutputConfig, Role, Setting, keys};
+use super::{Ack, Config, Detect, Format, Host, Interests, Net, OutputConfig, Role, Setting, keys};
 use crate::emit::{self, Kind, Mode, Privacy};
 use crate::rules::{Entries, Entry};
+use crate::source::live::{Observe, RungKind};
 
 impl Config {
     pub(super) fn capture<'s>(&mut self, r: &mut Reader<'s>, key: &str, value: &Value<'s>) -> bool {
@@ -32,6 +33,50 @@ impl Config {
                     self.workers = n as usize;
                 }
             }
+            "interfaces" => {
+                let what = "a list of interfaces such as [\"eth0\", \"tap*\"]";
+                if let Some(names) = r.list(value, what, |r, v| r.name(v)) {
+                    self.interfaces = names;
+                }
+            }
+            "method" => {
+                let mut words = vec![(None, "auto")];
+                words.extend(RungKind::ALL.map(|rung| (Some(rung), rung.name())));
+                if let Some(method) = r.word(value, &words) {
+                    self.method = method;
+                }
+            }
+            "interests" => {
+                let what = "a list of smtp, dns and syn";
+                if let Some(list) = r.list(value, what, |r, v| r.word(v, &Interests::WORDS)) {
+                    if !list.contains(&Interests::Smtp) {
+                        r.expected(value, "smtp among them");
+                    }
+                    self.interests = list;
+                }
+            }
+            "observe" => {
+                let words = [
+                    (None, "auto"),
+                    (Some(Observe::Metadata), Observe::Metadata.name()),
+                    (Some(Observe::Full), Observe::Full.name()),
+                ];
+                if let Some(observe) = r.word(value, &words) {
+                    self.observe = observe;
+                }
+            }
+            "ring" => match r.size(value) {
+                Some(size) if !(1 << 18..=1 << 30).contains(&size) => {
+                    r.expected(value, "a size from \"256KiB\" to \"1GiB\"");
+                }
+                Some(size) => self.ring = size.next_power_of_two(),
+                None => {}
+            },
+            "stats" => match r.span(value) {
+                Some(span) if span < SECOND => r.expected(value, "a second or more"),
+                Some(span) => self.stats_every = span,
+                None => {}
+            },
             _ => return false,
         }
         true

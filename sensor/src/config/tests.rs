@@ -126,7 +126,7 @@ fn faults_have_their_place_and_the_nearest_key() {
         ),
         (
             "[capture]\nxyzzy = 1\n",
-            "x.toml:2:1: unknown key \"xyzzy\" in [capture]; known: name, ports, workers",
+            "x.toml:2:1: unknown key \"xyzzy\" in [capture]; known: name, ports, workers, interfaces, method, interests, observe, ring, stats",
         ),
         (
             "[dns]\nserver = 1\n",

@@ -17,6 +17,7 @@ mod privacy;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod schema;
+mod spool;
 pub(crate) mod words;
 pub(crate) mod write;
 
@@ -29,8 +30,10 @@ pub use memory::worst_case;
 pub use output::{Failure, Output, Outputs};
 pub use pretty::Pretty;
 pub use privacy::{Key, Mode, Privacy};
+pub use spool::{Again, QUEUE_BYTES};
 
 use crate::rules::{self, Entries};
+use crate::source::live::{Observe, Places, RungKind};
 
 /// The longest line, its end included: more, and journald splits it.
 pub const LINE_MAX: usize = 16 << 10;
@@ -117,6 +120,17 @@ pub struct Sensor<'a> {
     pub memory: u64,
     /// A hash of the configuration, so that a change of it shows.
     pub config_hash: u64,
+    /// How and where packets are taken; `None`: captures are read.
+    pub places: Option<&'a Places>,
+    /// Something of this changed since the line before.
+    pub changed: bool,
+}
+
+impl Sensor<'_> {
+    /// Where packets come from, as written in lines.
+    fn mode(&self) -> &'static str {
+        if self.places.is_some() { "watch" } else { "read" }
+    }
 }
 
 /// What all lines of one output have in common.
@@ -183,8 +197,29 @@ fn sensor_sentence(out: &mut Vec<u8>, sensor: &Sensor<'_>, style: &Style) {
             "names are hidden, hashes made with the published key: anybody can try values against them"
         }
     };
+    let doing = match sensor.places {
+        None => "reading captures".to_owned(),
+        Some(places) if places.interfaces.is_empty() => "watching no interface".to_owned(),
+        Some(places) => {
+            // As many as fit on a screen; the JSON line has more.
+            let mut names: Vec<String> = places
+                .interfaces
+                .iter()
+                .take(8)
+                .map(|(name, observe)| match observe {
+                    Observe::Full => name.clone(),
+                    Observe::Metadata => format!("{name} (metadata)"),
+                })
+                .collect();
+            if let more @ 1.. = places.interfaces.len() - names.len() {
+                names.push(format!("{more} more"));
+            }
+            let by = places.rung.map_or("nothing", RungKind::name);
+            format!("watching {} by {by}", names.join(", "))
+        }
+    };
     let sentence = format!(
-        "reading captures: watched {watched}; ports {}; {} rules; at most {} in tables; {hidden}",
+        "{doing}: watched {watched}; ports {}; {} rules; at most {} in tables; {hidden}",
         ports.join(", "),
         style.rules.len(),
         words::rough_size(sensor.memory),

@@ -8,6 +8,7 @@ use botlike_core::base::Stamp;
 use botlike_core::detect::Severity;
 use botlike_core::judge::{Event, EventSink};
 
+use super::spool::{Again, Spool};
 use super::{Encoder, Kind, Line};
 
 /// Lines are written when so many bytes of them wait.
@@ -31,71 +32,37 @@ impl fmt::Display for Failure {
     }
 }
 
-/// One place where lines go.
+/// Writes whole lines, in large writes.
 ///
-/// A reader that left (a broken pipe) ends the run quietly: see [`Output::closed`]. Any other failed write is kept as
-/// one [`Failure`]: its lines are counted, those after it are tried again, so that a disk that has room again gets whole
+/// A reader that left (a broken pipe) ends the run quietly: see [`Pen::closed`]. Any other failed write is kept as one
+/// [`Failure`]: its lines are counted, those after it are tried again, so that a disk that has room again gets whole
 /// lines.
-pub struct Output {
+pub(super) struct Pen {
     name: String,
-    encoder: Box<dyn Encoder>,
     writer: Box<dyn Write + Send>,
-    kinds: u8,
-    buffer: Vec<u8>,
     closed: bool,
     /// A failed write left the beginning of a line.
     torn: bool,
     failure: Option<Failure>,
 }
 
-impl Output {
-    /// Lines of this encoder to this writer; `name` is for messages.
-    pub fn new(
-        name: impl Into<String>,
-        encoder: Box<dyn Encoder>,
-        writer: Box<dyn Write + Send>,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            encoder,
-            writer,
-            kinds: u8::MAX,
-            buffer: Vec::with_capacity(BATCH + super::LINE_MAX),
-            closed: false,
-            torn: false,
-            failure: None,
-        }
+impl Pen {
+    pub(super) fn new(name: impl Into<String>, writer: Box<dyn Write + Send>) -> Self {
+        Self { name: name.into(), writer, closed: false, torn: false, failure: None }
     }
 
-    /// Takes only lines of these kinds.
-    #[must_use]
-    pub fn only(mut self, kinds: &[Kind]) -> Self {
-        self.kinds = kinds.iter().fold(0, |mask, kind| mask | 1 << *kind as u8);
-        self
-    }
-
-    /// Takes one line; it is written with the others of its batch. Who waits for more input flushes before.
-    pub fn line(&mut self, line: &Line<'_>) {
-        if self.closed || self.kinds & 1 << line.kind() as u8 == 0 {
-            return;
-        }
-        self.encoder.encode(line, &mut self.buffer);
-        if self.buffer.len() >= BATCH {
-            self.flush();
-        }
-    }
-
-    /// Writes what waits.
-    pub fn flush(&mut self) {
-        if self.closed || self.buffer.is_empty() {
+    /// Writes all of it, and leaves the buffer empty.
+    pub(super) fn write(&mut self, buffer: &mut Vec<u8>) {
+        if self.closed || buffer.is_empty() {
+            buffer.clear();
             return;
         }
         let mended = self.torn;
         if mended {
             // The lines that follow shall be whole ones.
-            self.buffer.insert(0, b'\n');
+            buffer.insert(0, b'\n');
         }
-        let mut rest: &[u8] = &self.buffer;
+        let mut rest: &[u8] = buffer;
         let mut error = None;
         while !rest.is_empty() {
             match self.writer.write(rest) {
@@ -121,24 +88,142 @@ impl Output {
                 self.closed = true;
             } else {
                 let ends = rest.iter().filter(|b| **b == b'\n').count() as u64;
-                let lost = ends - u64::from(mended && rest.len() == self.buffer.len());
+                let lost = ends - u64::from(mended && rest.len() == buffer.len());
                 let name = &self.name;
                 self.failure
                     .get_or_insert_with(|| Failure { name: name.clone(), error, lines: 0 })
                     .lines += lost;
             }
         }
-        self.buffer.clear();
+        buffer.clear();
+    }
+
+    /// Writes to this from now on.
+    pub(super) fn replace(&mut self, writer: Box<dyn Write + Send>) {
+        self.writer = writer;
+        self.torn = false;
+        self.closed = false;
+    }
+
+    /// Whether the reader left.
+    pub(super) fn closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    pub(super) fn lost(&self) -> u64 {
+        self.failure.as_ref().map_or(0, |failure| failure.lines)
+    }
+}
+
+/// Where the lines of an output are written: in this thread, or in one of its own.
+enum Way {
+    Here(Pen),
+    Apart(Spool),
+}
+
+/// One place where lines go.
+pub struct Output {
+    encoder: Box<dyn Encoder>,
+    way: Way,
+    kinds: u8,
+    buffer: Vec<u8>,
+}
+
+impl Output {
+    /// Lines of this encoder to this writer; `name` is for messages.
+    pub fn new(
+        name: impl Into<String>,
+        encoder: Box<dyn Encoder>,
+        writer: Box<dyn Write + Send>,
+    ) -> Self {
+        Self::by(encoder, Way::Here(Pen::new(name, writer)))
+    }
+
+    /// The same in a thread of its own, so that nobody waits for the writer; `again` opens it once more, where it is a
+    /// file.
+    pub fn apart(
+        name: impl Into<String>,
+        encoder: Box<dyn Encoder>,
+        writer: Box<dyn Write + Send>,
+        again: Option<Again>,
+    ) -> Self {
+        let name = name.into();
+        Self::by(encoder, Way::Apart(Spool::start(name.clone(), Pen::new(name, writer), again)))
+    }
+
+    fn by(encoder: Box<dyn Encoder>, way: Way) -> Self {
+        Self { encoder, way, kinds: u8::MAX, buffer: Vec::with_capacity(BATCH + super::LINE_MAX) }
+    }
+
+    /// Takes only lines of these kinds.
+    #[must_use]
+    pub fn only(mut self, kinds: &[Kind]) -> Self {
+        self.kinds = kinds.iter().fold(0, |mask, kind| mask | 1 << *kind as u8);
+        self
+    }
+
+    /// Takes one line; it is written with the others of its batch. Who waits for more input flushes before.
+    pub fn line(&mut self, line: &Line<'_>) {
+        if self.kinds & 1 << line.kind() as u8 == 0 || self.closed() {
+            return;
+        }
+        self.encoder.encode(line, &mut self.buffer);
+        if self.buffer.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// Writes what waits.
+    pub fn flush(&mut self) {
+        match &mut self.way {
+            _ if self.buffer.is_empty() => {}
+            Way::Here(pen) => pen.write(&mut self.buffer),
+            Way::Apart(spool) => spool.take(&mut self.buffer),
+        }
+    }
+
+    /// Writes what waits and ends.
+    pub fn finish(&mut self) {
+        self.flush();
+        if let Way::Apart(spool) = &mut self.way {
+            spool.finish();
+        }
+    }
+
+    /// Opens the file again.
+    pub fn reopen(&mut self) {
+        self.flush();
+        if let Way::Apart(spool) = &self.way {
+            spool.reopen();
+        }
     }
 
     /// Whether the reader left.
     pub fn closed(&self) -> bool {
-        self.closed
+        match &self.way {
+            Way::Here(pen) => pen.closed(),
+            Way::Apart(spool) => spool.closed(),
+        }
     }
 
-    /// What went wrong, if anything did.
+    /// What went wrong, if anything did. An output in a thread of its own says so itself.
     pub fn failure(&self) -> Option<&Failure> {
-        self.failure.as_ref()
+        match &self.way {
+            Way::Here(pen) => pen.failure(),
+            Way::Apart(_) => None,
+        }
+    }
+
+    /// Lines lost so far.
+    pub fn lost(&self) -> u64 {
+        match &self.way {
+            Way::Here(pen) => pen.lost(),
+            Way::Apart(spool) => spool.lost(),
+        }
     }
 }
 
@@ -177,6 +262,21 @@ impl Outputs {
     /// Writes what waits.
     pub fn flush(&mut self) {
         self.outputs.iter_mut().for_each(Output::flush);
+    }
+
+    /// Writes what waits and ends.
+    pub fn finish(&mut self) {
+        self.outputs.iter_mut().for_each(Output::finish);
+    }
+
+    /// Opens files again: somebody moved them away.
+    pub fn reopen(&mut self) {
+        self.outputs.iter_mut().for_each(Output::reopen);
+    }
+
+    /// Lines lost so far, of all outputs.
+    pub fn lost(&self) -> u64 {
+        self.outputs.iter().map(Output::lost).sum()
     }
 
     /// Whether nobody reads any more: there are outputs, and the readers of all of them left.

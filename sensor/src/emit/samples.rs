@@ -14,6 +14,7 @@ use botlike_core::smtp::{
 
 use super::{Line, Sensor, Stats, Style};
 use crate::rules::Entry;
+use crate::source::live::{Observe, Places, RungKind};
 
 /// Detections that the findings of the samples refer to.
 pub(crate) static RULES: &[&Entry] = &[&Entry {
@@ -306,13 +307,23 @@ pub(crate) fn each(mut take: impl FnMut(&Line<'_>)) {
     let watched: Vec<String> =
         (0..300).map(|i| format!("10.{}.{}.0/24", i / 256, i % 256)).collect();
     let ports: Vec<u16> = (1..1000).collect();
-    for (watched, ports) in [(&watched[..0], &ports[..1]), (&watched, &ports)] {
+    let interfaces = (0..60)
+        .map(|i| (format!("tap{i}"), if i % 2 == 0 { Observe::Metadata } else { Observe::Full }));
+    let places = [
+        None,
+        Some(Places::default()),
+        Some(Places { rung: Some(RungKind::Tcx), interfaces: interfaces.collect() }),
+    ];
+    let few = [(&watched[..0], &ports[..1]), (&watched[..3], &ports[..2]), (&watched, &ports)];
+    for ((watched, ports), places) in few.into_iter().zip(&places) {
         take(&Line::Sensor(Sensor {
             at: at(0),
             watched,
             ports,
             memory: 64 << 20,
             config_hash: 0x9d1f,
+            places: places.as_ref(),
+            changed: places.as_ref().is_some_and(|p| p.rung.is_some()),
         }));
     }
 }

@@ -3,6 +3,7 @@
 mod pipeline;
 mod read;
 mod threads;
+mod watch;
 
 use std::error::Error;
 use std::fs::OpenOptions;
@@ -12,11 +13,25 @@ use std::path::{Path, PathBuf};
 use botlike_core::detect::Severity;
 
 use crate::config::{Config, Format};
-use crate::emit::{Encoder, Json, Output, Outputs, Pretty, Privacy, Style};
+use crate::emit::{Again, Encoder, Json, Output, Outputs, Pretty, Privacy, Style};
 use crate::rules::Entries;
 
 pub use pipeline::{End, Pipeline, Settings, Sink};
 pub use read::{Printer, read, settings};
+pub use watch::{Signals, WatchOptions, watch};
+
+/// Where lines go, as asked on the command line: before anything that the configuration says.
+#[derive(Clone, Debug, Default)]
+pub struct Destination {
+    /// The file; `-` is standard output.
+    pub output: Option<PathBuf>,
+    /// How they look.
+    pub format: Option<Format>,
+    /// Whether standard output is a terminal: readable lines go there where nothing else was asked.
+    pub terminal: bool,
+    /// Whether readable lines on standard output may be coloured.
+    pub colour: bool,
+}
 
 /// What `botlike read` was asked to do. The command line went into `config` where both can say a thing.
 #[derive(Clone, Debug)]
@@ -25,14 +40,8 @@ pub struct ReadOptions {
     pub captures: Vec<PathBuf>,
     /// The configuration.
     pub config: Config,
-    /// Where lines go, as asked; before anything that the configuration says.
-    pub output: Option<PathBuf>,
-    /// How they look, as asked.
-    pub format: Option<Format>,
-    /// Whether standard output is a terminal: readable lines go there where nothing else was asked.
-    pub terminal: bool,
-    /// Whether readable lines on standard output may be coloured.
-    pub colour: bool,
+    /// Where lines go.
+    pub lines: Destination,
     /// A filter expression of libpcap: other packets are passed over.
     pub filter: Option<String>,
     /// Show progress on standard error.
@@ -50,38 +59,63 @@ pub struct Outcome {
     pub worst: Option<Severity>,
 }
 
+/// How outputs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// Files are made anew, and the run waits for its outputs.
+    Anew,
+    /// Files go on where they ended, and the run waits for nobody.
+    Live,
+}
+
 /// Opens all places where lines go.
 ///
 /// # Errors
 ///
 /// Where a file cannot be created, or is one of the captures, with its name.
-pub fn open_outputs(options: &ReadOptions, rules: Entries) -> Result<Outputs, Box<dyn Error>> {
-    let config = &options.config;
+pub fn open_outputs(
+    config: &Config,
+    lines: &Destination,
+    captures: &[PathBuf],
+    writing: Writing,
+    rules: Entries,
+) -> Result<Outputs, Box<dyn Error>> {
     let open = |name: &str, file: Option<&Path>, format: Option<Format>, privacy: Privacy| {
         let style = Style { observer: config.name.clone(), key: config.key, privacy, rules };
-        let format = options.format.or(format).unwrap_or(match file {
-            None if options.terminal => Format::Pretty,
+        let format = lines.format.or(format).unwrap_or(match file {
+            None if lines.terminal => Format::Pretty,
             _ => Format::Json,
         });
         let encoder: Box<dyn Encoder> = match format {
             Format::Json => Box::new(Json::new(style)),
-            Format::Pretty => Box::new(Pretty::new(style, file.is_none() && options.colour)),
+            Format::Pretty => Box::new(Pretty::new(style, file.is_none() && lines.colour)),
         };
         let writer: Box<dyn Write + Send> = match file {
             None => Box::new(io::stdout()),
-            Some(path) if options.captures.iter().any(|capture| is_same(capture, path)) => {
+            Some(path) if captures.iter().any(|capture| is_same(capture, path)) => {
                 let path = path.display();
                 return Err(
                     format!("{path}: it is one of the captures, lines would overwrite it").into()
                 );
             }
-            Some(path) => {
-                Box::new(create(path).map_err(|error| format!("{}: {error}", path.display()))?)
-            }
+            Some(path) => Box::new(
+                create(path, writing).map_err(|error| format!("{}: {error}", path.display()))?,
+            ),
         };
-        Ok::<_, Box<dyn Error>>(Output::new(name, encoder, writer))
+        Ok::<_, Box<dyn Error>>(match writing {
+            Writing::Anew => Output::new(name, encoder, writer),
+            Writing::Live => {
+                let again = file.map(|path| {
+                    let path = path.to_owned();
+                    Box::new(move || {
+                        create(&path, writing).map(|file| Box::new(file) as Box<dyn Write + Send>)
+                    }) as Again
+                });
+                Output::apart(name, encoder, writer, again)
+            }
+        })
     };
-    if let Some(path) = &options.output {
+    if let Some(path) = &lines.output {
         let file = (path != Path::new("-")).then_some(path.as_path());
         return Ok(Outputs::new(vec![open("--output", file, None, config.privacy)?]));
     }
@@ -103,9 +137,13 @@ fn is_same(capture: &Path, output: &Path) -> bool {
 }
 
 /// Lines tell of people: others may not read the file.
-fn create(path: &Path) -> io::Result<std::fs::File> {
+fn create(path: &Path, writing: Writing) -> io::Result<std::fs::File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.create(true);
+    match writing {
+        Writing::Anew => options.write(true).truncate(true),
+        Writing::Live => options.append(true),
+    };
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
     options.open(path)
@@ -120,10 +158,7 @@ mod tests {
         ReadOptions {
             captures: Vec::new(),
             config: Config::parse("x", config, samples::RULES).unwrap_or_else(|f| panic!("{f}")),
-            output: None,
-            format: None,
-            terminal: false,
-            colour: false,
+            lines: Destination::default(),
             filter: None,
             progress: false,
             verbose: 0,
@@ -142,7 +177,8 @@ mod tests {
             path("some"),
         );
         let mut asked = options(&config);
-        let mut outputs = open_outputs(&asked, samples::RULES).unwrap();
+        let mut outputs =
+            open_outputs(&asked.config, &asked.lines, &[], Writing::Anew, samples::RULES).unwrap();
         samples::each(|line| outputs.line(line));
         outputs.flush();
         let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
@@ -157,15 +193,19 @@ mod tests {
             assert_eq!(std::fs::metadata(path("some")).unwrap().permissions().mode() & 0o007, 0);
         }
 
-        asked.output = Some(path("one"));
-        asked.format = Some(Format::Pretty);
-        let mut outputs = open_outputs(&asked, samples::RULES).unwrap();
+        asked.lines.output = Some(path("one"));
+        asked.lines.format = Some(Format::Pretty);
+        let mut outputs =
+            open_outputs(&asked.config, &asked.lines, &[], Writing::Anew, samples::RULES).unwrap();
         samples::each(|line| outputs.line(line));
         outputs.flush();
         assert!(read("one").starts_with("2026-11-23 ") && !read("one").contains('\x1b'));
 
-        asked.output = Some(path("no/such/place"));
-        let error = open_outputs(&asked, samples::RULES).err().map(|e| e.to_string()).unwrap();
+        asked.lines.output = Some(path("no/such/place"));
+        let error = open_outputs(&asked.config, &asked.lines, &[], Writing::Anew, samples::RULES)
+            .err()
+            .map(|e| e.to_string())
+            .unwrap();
         assert!(error.contains("no/such/place"), "{error}");
         std::fs::remove_dir_all(&dir).unwrap();
     }

@@ -14,11 +14,16 @@ use botlike_core::wire::Front;
 
 use super::threads::Threads;
 use crate::source::Frame;
+use crate::source::live::Places;
 
 /// Where events go. It lives in the judge's thread.
 pub trait Sink: EventSink + Send + 'static {
-    /// The first frame of the input has this stamp.
-    fn begin(&mut self, at: Stamp);
+    /// The input begins at this stamp, or is taken at other `places` from now on; `None`: it is no live one.
+    fn begin(&mut self, at: Stamp, places: Option<&Places>);
+    /// What was counted so far.
+    fn stats(&mut self, at: Stamp, counters: &Counters);
+    /// Files shall be opened again: somebody moved them away.
+    fn reopen(&mut self);
     /// From now on, the interface that the source numbers `iface` has this name.
     fn interface(&mut self, iface: u32, name: &str);
     /// Nothing is known to follow soon: what was told should be seen.
@@ -88,6 +93,7 @@ pub struct Pipeline<S> {
     /// Stamp of the last frame of which the trackers know.
     ticked: Stamp,
     last: Option<Stamp>,
+    begun: bool,
 }
 
 /// Frames of no interest still say what time it is, this often.
@@ -120,6 +126,16 @@ impl<S: Sink> Pipeline<S> {
             number: 0,
             ticked: Stamp::ZERO,
             last: None,
+            begun: false,
+        }
+    }
+
+    /// The input begins, or is taken at other places from now on. Where nobody says so, the first frame does.
+    pub fn begin(&mut self, at: Stamp, places: Option<&Places>) {
+        self.begun = true;
+        match &mut self.engine {
+            Engine::Inline { sink, .. } => sink.begin(at, places),
+            Engine::Threads(threads) => threads.begin(at, places),
         }
     }
 
@@ -127,11 +143,9 @@ impl<S: Sink> Pipeline<S> {
     pub fn frame(&mut self, frame: &Frame<'_>) {
         let at = frame.at;
         self.number += 1;
-        if self.last.replace(at).is_none() {
-            match &mut self.engine {
-                Engine::Inline { sink, .. } => sink.begin(at),
-                Engine::Threads(threads) => threads.begin(at),
-            }
+        self.last = Some(at);
+        if !self.begun {
+            self.begin(at, None);
         }
         let number = self.number;
         match self.front.frame(at, frame.link, frame.iface, frame.data, frame.orig_len) {
@@ -158,6 +172,46 @@ impl<S: Sink> Pipeline<S> {
                 }
             }
             None => {}
+        }
+    }
+
+    /// It is `at`, and no frame that comes is older: what is due happens now. Changes nothing but when it is told.
+    pub fn time(&mut self, at: Stamp) {
+        if at <= self.ticked || self.last.is_some_and(|last| at <= last) {
+            return;
+        }
+        self.ticked = at;
+        self.last = Some(at);
+        let number = self.number + 1;
+        match &mut self.engine {
+            Engine::Inline { tracker, judge, sink } => {
+                let mut to_judge = ToJudge { judge, sink };
+                tracker.push(at, Input::Idle { number }, &mut to_judge);
+                judge.idle(at, sink);
+            }
+            Engine::Threads(threads) => threads.time(at, number),
+        }
+    }
+
+    /// Tells what was counted so far; `source` is what the source counted.
+    pub fn stats(&mut self, at: Stamp, source: &Counters) {
+        let mut counters = self.front.counters().clone();
+        counters.add(source);
+        match &mut self.engine {
+            Engine::Inline { tracker, judge, sink } => {
+                counters.add(&tracker.counters());
+                counters.add(judge.counters());
+                sink.stats(at, &counters);
+            }
+            Engine::Threads(threads) => threads.stats(at, counters),
+        }
+    }
+
+    /// Files shall be opened again.
+    pub fn reopen(&mut self) {
+        match &mut self.engine {
+            Engine::Inline { sink, .. } => sink.reopen(),
+            Engine::Threads(threads) => threads.reopen(),
         }
     }
 

@@ -11,9 +11,10 @@ use botlike_core::judge::{Event, EventSink};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::pipeline::{Pipeline, Settings, Sink};
-use super::{Outcome, ReadOptions, open_outputs};
+use super::{Outcome, ReadOptions, Writing, open_outputs};
 use crate::config::Config;
 use crate::emit::{Line, Outputs, Sensor, Stats, worst_case};
+use crate::source::live::Places;
 use crate::source::{Captures, Options};
 
 /// Key of the hash tables in `read`: two runs shall not differ, and nothing here is worth an attack on them.
@@ -26,6 +27,7 @@ pub struct Printer {
     ports: Vec<u16>,
     memory: u64,
     config_hash: u64,
+    begun: bool,
 }
 
 impl Printer {
@@ -37,15 +39,16 @@ impl Printer {
             ports: config.ports.clone(),
             memory: worst_case(&config.limits, 1),
             config_hash: config.hash,
+            begun: false,
         }
     }
 
     /// The run ended: the last line.
     pub fn end(mut self, counters: &Counters, last: Option<Stamp>) -> Outputs {
         if let Some(at) = last {
-            self.outputs.line(&Line::Stats(Stats { at, counters }));
+            self.stats(at, counters);
         }
-        self.outputs.flush();
+        self.outputs.finish();
         self.outputs
     }
 }
@@ -57,11 +60,27 @@ impl EventSink for Printer {
 }
 
 impl Sink for Printer {
-    fn begin(&mut self, at: Stamp) {
-        let (watched, ports) = (&self.watched, &self.ports);
-        let sensor =
-            Sensor { at, watched, ports, memory: self.memory, config_hash: self.config_hash };
+    fn begin(&mut self, at: Stamp, places: Option<&Places>) {
+        let sensor = Sensor {
+            at,
+            watched: &self.watched,
+            ports: &self.ports,
+            memory: self.memory,
+            config_hash: self.config_hash,
+            places,
+            changed: std::mem::replace(&mut self.begun, true),
+        };
         self.outputs.line(&Line::Sensor(sensor));
+    }
+
+    fn stats(&mut self, at: Stamp, counters: &Counters) {
+        let mut counters = counters.clone();
+        counters.lines_lost += self.outputs.lost();
+        self.outputs.line(&Line::Stats(Stats { at, counters: &counters }));
+    }
+
+    fn reopen(&mut self) {
+        self.outputs.reopen();
     }
 
     fn interface(&mut self, iface: u32, name: &str) {
@@ -79,14 +98,19 @@ impl Sink for Printer {
 
 /// Settings of a run that replays captures.
 pub fn settings(config: &Config) -> Settings {
-    let judge = config.judge(SEED);
+    settings_with(config, SEED)
+}
+
+/// Settings of a run whose hash tables have this key.
+pub(super) fn settings_with(config: &Config, seed: u64) -> Settings {
+    let judge = config.judge(seed);
     Settings {
         ports: config.ports.clone(),
         limits: config.limits.clone(),
         hold_after: judge.tuning.hold_after(),
         tuning: judge.tuning.clone(),
         judge,
-        seed: SEED,
+        seed,
         workers: config.workers.max(1),
     }
 }
@@ -97,7 +121,13 @@ pub fn settings(config: &Config) -> Settings {
 ///
 /// Where the run could not begin.
 pub fn read(options: &ReadOptions) -> Result<Outcome, Box<dyn Error>> {
-    let outputs = open_outputs(options, crate::rules::ALL)?;
+    let outputs = open_outputs(
+        &options.config,
+        &options.lines,
+        &options.captures,
+        Writing::Anew,
+        crate::rules::ALL,
+    )?;
     let mut failed = false;
     let mut complain = |what: &dyn std::fmt::Display| {
         failed = true;

@@ -19,6 +19,7 @@ use botlike_core::wire::{Segment, TcpFlags};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::pipeline::{Settings, Sink};
+use crate::source::live::Places;
 
 /// A batch goes on its way when it has this many segments and ticks, …
 const BATCH_ITEMS: usize = 2048;
@@ -59,15 +60,22 @@ struct Part {
 struct Work {
     /// Number and stamp of every frame at which time may have passed.
     ticks: Arc<Vec<(u64, Stamp)>>,
+    /// Tell what was counted so far.
+    count: bool,
     last: bool,
 }
 
 /// What happens to the sink besides events, before the batch's facts.
 #[derive(Default)]
 struct Notice {
-    begin: Option<Stamp>,
+    begin: Option<(Stamp, Option<Places>)>,
     interfaces: Vec<(u32, String)>,
+    reopen: bool,
     flush: bool,
+    /// Time passed without a frame: findings close.
+    time: Option<Stamp>,
+    /// Counters are told, these with those of the workers.
+    stats: Option<(Stamp, Counters)>,
     /// The last batch, and the stamp of the last frame.
     last: Option<Stamp>,
 }
@@ -120,8 +128,24 @@ impl<S: Sink> Threads<S> {
         }
     }
 
-    pub(super) fn begin(&mut self, at: Stamp) {
-        self.notice.begin = Some(at);
+    pub(super) fn begin(&mut self, at: Stamp, places: Option<&Places>) {
+        self.notice.begin = Some((at, places.cloned()));
+    }
+
+    pub(super) fn reopen(&mut self) {
+        self.notice.reopen = true;
+        self.send(false);
+    }
+
+    pub(super) fn time(&mut self, at: Stamp, number: u64) {
+        self.ticks.push((number, at));
+        self.notice.time = Some(at);
+        self.send(false);
+    }
+
+    pub(super) fn stats(&mut self, at: Stamp, counters: Counters) {
+        self.notice.stats = Some((at, counters));
+        self.send(false);
     }
 
     pub(super) fn interface(&mut self, iface: u32, name: &str) {
@@ -203,12 +227,13 @@ impl<S: Sink> Threads<S> {
 
     fn send(&mut self, last: bool) {
         let ticks = Arc::new(std::mem::take(&mut self.ticks));
+        let count = last || self.notice.stats.is_some();
         // The judge hears of the batch first, so that it waits for the answers while workers are at them. A send fails
         // only if the other end panicked, which `finish` tells.
         let _ = self.to_judge.send(std::mem::take(&mut self.notice));
         for (part, worker) in self.parts.iter_mut().zip(&self.to_workers) {
             let fresh = self.spare.try_recv().unwrap_or_default();
-            let work = Work { ticks: Arc::clone(&ticks), last };
+            let work = Work { ticks: Arc::clone(&ticks), count, last };
             let _ = worker.send((std::mem::replace(part, fresh), work));
         }
     }
@@ -220,7 +245,7 @@ fn worker(
     answer: &Sender<Answer>,
     give_back: &Sender<Part>,
 ) {
-    for (mut part, Work { ticks, last }) in work {
+    for (mut part, Work { ticks, count, last }) in work {
         let mut facts = Vec::new();
         let mut segments = part.segments.iter().peekable();
         let mut losses = part.losses.iter().peekable();
@@ -228,7 +253,8 @@ fn worker(
             while let Some((_, packets)) = losses.next_if(|(before, _)| *before <= number) {
                 tracker.push(at, Input::Lost { packets: *packets }, &mut facts);
             }
-            match segments.next_if(|s| s.number == number) {
+            // Time that passed before a frame has the frame's number.
+            match segments.next_if(|s| s.number == number && s.at == at) {
                 Some(packed) => {
                     let segment = packed.open(&part.bytes);
                     tracker.push(packed.at, Input::Frame { number, segment }, &mut facts);
@@ -239,10 +265,10 @@ fn worker(
         for (_, packets) in losses {
             tracker.push(Stamp::ZERO, Input::Lost { packets: *packets }, &mut facts);
         }
-        let counters = last.then(|| {
+        if last {
             tracker.finish(&mut facts);
-            tracker.counters()
-        });
+        }
+        let counters = count.then(|| tracker.counters());
         if answer.send((facts, counters)).is_err() || last {
             return;
         }
@@ -282,16 +308,20 @@ fn preside<S: Sink>(
 ) -> (S, Counters) {
     let mut counters = Counters::default();
     for notice in notices {
-        if let Some(at) = notice.begin {
-            sink.begin(at);
+        if let Some((at, places)) = &notice.begin {
+            sink.begin(*at, places.as_ref());
+        }
+        if notice.reopen {
+            sink.reopen();
         }
         for (iface, name) in &notice.interfaces {
             sink.interface(*iface, name);
         }
+        let mut of_workers = Counters::default();
         let mut lists = Vec::with_capacity(answers.len());
         for answer in answers {
             let Ok((facts, counted)) = answer.recv() else { return (sink, counters) };
-            counted.iter().for_each(|counted| counters.add(counted));
+            counted.iter().for_each(|counted| of_workers.add(counted));
             lists.push(facts);
         }
         let mut heads: BinaryHeap<Reverse<(Key, usize, usize)>> =
@@ -305,9 +335,18 @@ fn preside<S: Sink>(
             judge.push(*at, *key, fact.as_fact(), &mut sink);
             heads.extend(head(&lists, list, index + 1));
         }
+        if let Some(at) = notice.time {
+            judge.idle(at, &mut sink);
+        }
+        if let Some((at, mut counted)) = notice.stats {
+            counted.add(&of_workers);
+            counted.add(judge.counters());
+            sink.stats(at, &counted);
+        }
         if let Some(at) = notice.last {
             judge.idle(at, &mut sink);
             judge.finish(&mut sink);
+            counters = of_workers;
             break;
         }
         if notice.flush {

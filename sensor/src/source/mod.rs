@@ -12,7 +12,6 @@
 mod error;
 mod filter;
 mod input;
-#[cfg(target_os = "linux")]
 pub mod live;
 mod pcap;
 mod pcapng;

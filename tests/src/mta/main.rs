@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use botlike_tests::mta::plan::{Mta, Scene};
-use botlike_tests::mta::world;
+use botlike_tests::mta::{live, world};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
             }
             _ => Err("no such server or scene".to_owned()),
         },
+        ["sensor", lines] => return live::watch(Path::new(lines)),
         ["probe"] if world::probe() => Ok(()),
         ["probe"] => Err("no greeting".to_owned()),
         _ => Err("started by the test `mta`, not by hand".to_owned()),

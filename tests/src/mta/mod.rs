@@ -16,6 +16,7 @@ pub mod attempts;
 pub mod dns;
 pub mod ledger;
 pub mod letters;
+pub mod live;
 pub mod packages;
 pub mod plan;
 pub mod receiver;

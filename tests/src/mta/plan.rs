@@ -81,7 +81,7 @@ impl Mta {
 pub enum Scene {
     /// Servers with a proper host name, the whole volume.
     Configured,
-    /// Machines that nobody gave a name, a smaller volume.
+    /// Machines that nobody gave a name; they send less.
     Unconfigured,
 }
 
@@ -103,7 +103,7 @@ impl Scene {
     pub const fn outgoing(self) -> usize {
         match self {
             Self::Configured => 1250,
-            Self::Unconfigured => 320,
+            Self::Unconfigured => 480,
         }
     }
 
@@ -111,7 +111,7 @@ impl Scene {
     pub const fn incoming(self) -> usize {
         match self {
             Self::Configured => 1080,
-            Self::Unconfigured => 260,
+            Self::Unconfigured => 1080,
         }
     }
 
@@ -119,7 +119,7 @@ impl Scene {
     pub const fn spread_seconds(self) -> u64 {
         match self {
             Self::Configured => 45,
-            Self::Unconfigured => 16,
+            Self::Unconfigured => 40,
         }
     }
 
@@ -127,7 +127,7 @@ impl Scene {
     pub const fn limit_seconds(self) -> u64 {
         match self {
             Self::Configured => 300,
-            Self::Unconfigured => 200,
+            Self::Unconfigured => 280,
         }
     }
 }

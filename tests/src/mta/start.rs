@@ -27,6 +27,8 @@ pub enum Refusal {
 pub struct Outcome {
     /// A capture for each server, of all that passed its link.
     pub captures: Vec<(Mta, PathBuf)>,
+    /// The lines of `botlike watch` beside each server.
+    pub lines: Vec<(Mta, PathBuf)>,
     /// Transactions that the internet's receivers saw.
     pub sent: PathBuf,
     /// Transactions that strangers had with the servers.
@@ -105,6 +107,9 @@ pub fn run(root: &Path, program: &Path, scene: Scene) -> Result<Outcome, Refusal
     Ok(Outcome {
         captures: Mta::ALL
             .map(|mta| (mta, site.scene.join(format!("{}.pcap", mta.name()))))
+            .to_vec(),
+        lines: Mta::ALL
+            .map(|mta| (mta, site.scene.join(format!("{}.jsonl", mta.name()))))
             .to_vec(),
         sent: site.scene.join("out.tsv"),
         received: site.scene.join("in.tsv"),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::ledger::Ledger;
 use super::letters::{self, Dice, Letter};
+use super::live::Sensor;
 use super::plan::{self, Mta, Scene};
 use super::receiver::Receivers;
 use super::sender::Client;
@@ -47,6 +48,7 @@ pub fn play(root: &Path, scene: Scene) -> Result<(), String> {
     harbour.go()?;
     let mut machines = Vec::new();
     let mut captures = Vec::new();
+    let mut sensors = Vec::new();
     for mta in Mta::ALL {
         let mut machine = Machine::start(&site, &Recipe::of(mta, scene))?;
         captures.push(Capture::start(
@@ -54,6 +56,8 @@ pub fn play(root: &Path, scene: Scene) -> Result<(), String> {
             &machine,
             &site.scene.join(format!("{}.pcap", mta.name())),
         )?);
+        let lines = site.scene.join(format!("{}.jsonl", mta.name()));
+        sensors.push(Sensor::start(&site, &machine, &lines)?);
         machine.go()?;
         machines.push((mta, machine));
     }
@@ -87,6 +91,9 @@ pub fn play(root: &Path, scene: Scene) -> Result<(), String> {
     drain(&receivers, scene);
     for (mta, capture) in Mta::ALL.into_iter().zip(captures) {
         say(&format!("dropped.{} {}", mta.name(), capture.stop()?));
+    }
+    for sensor in sensors {
+        sensor.stop()?;
     }
     incoming.flush();
     receivers.ledger().flush();

@@ -23,6 +23,12 @@ macro_rules! counters {
 }
 
 counters! {
+    /// Packets lost because the ring between kernel and sensor was full.
+    lost_ring;
+    /// Packets that the kernel could not read, or that were longer than the largest record.
+    lost_unreadable;
+    /// Packets that the kernel dropped before the ring, where it tells.
+    lost_kernel;
     /// Frames read.
     frames;
     /// Bytes of those frames as captured.
@@ -103,4 +109,6 @@ counters! {
     findings_opened;
     /// Findings dropped because the table was full.
     findings_dropped;
+    /// Lines lost because an output was too slow, or failed.
+    lines_lost;
 }

@@ -5,6 +5,8 @@ use botlike_core::detect::{Evidence, NotObservable, Weight};
 use botlike_core::judge::Finding;
 
 use super::super::id::{self, Subject};
+use crate::source::live::{Observe, Places};
+
 use super::super::{SCHEMA, Sensor, Stats, evidence, words, write};
 use super::{EVIDENCE, Json, LIST, SHORT, STRING, flags, key, number, put, stamp, word};
 
@@ -188,6 +190,32 @@ impl Json {
         put(out, "}}}");
     }
 
+    fn places(&mut self, out: &mut Vec<u8>, places: &Places) {
+        if let Some(rung) = places.rung {
+            word(out, "\"rung\":", rung.name());
+        }
+        number(out, "\"interfaces_count\":", places.interfaces.len() as u64);
+        for (i, (name, _)) in places.interfaces.iter().take(LIST).enumerate() {
+            self.string(out, if i == 0 { "\"interfaces\":[" } else { "" }, name.as_bytes(), SHORT);
+        }
+        if !places.interfaces.is_empty() {
+            out.push(b']');
+        }
+        let metadata = || places.interfaces.iter().filter(|(_, how)| *how == Observe::Metadata);
+        number(out, "\"metadata_only_count\":", metadata().count() as u64);
+        for (i, (name, _)) in metadata().take(LIST).enumerate() {
+            self.string(
+                out,
+                if i == 0 { "\"metadata_only\":[" } else { "" },
+                name.as_bytes(),
+                SHORT,
+            );
+        }
+        if metadata().next().is_some() {
+            out.push(b']');
+        }
+    }
+
     pub(super) fn sensor(&mut self, out: &mut Vec<u8>, sensor: &Sensor<'_>) {
         let mut message = core::mem::take(&mut self.evidence);
         message.clear();
@@ -197,13 +225,20 @@ impl Json {
             out,
             sensor.at,
             true,
-            r#","event":{"kind":"event","category":["process"],"type":["start"],"action":"sensor-started","module":"botlike","dataset":"botlike.sensor""#,
+            if sensor.changed {
+                r#","event":{"kind":"event","category":["process"],"type":["change"],"action":"sensor-changed","module":"botlike","dataset":"botlike.sensor""#
+            } else {
+                r#","event":{"kind":"event","category":["process"],"type":["start"],"action":"sensor-started","module":"botlike","dataset":"botlike.sensor""#
+            },
         );
         self.sequence(out);
         self.observer(out, None);
         put(out, r#","botlike":{"sensor":{"schema":"#);
         write::number(out, SCHEMA);
-        word(out, "\"mode\":", "read");
+        word(out, "\"mode\":", sensor.mode());
+        if let Some(places) = sensor.places {
+            self.places(out, places);
+        }
         number(out, "\"rules\":", self.style.rules.len() as u64);
         put(out, ",\"config_hash\":\"");
         write::hex(out, &sensor.config_hash.to_be_bytes());

@@ -4,6 +4,7 @@ use botlike_core::base::Counters;
 
 use super::super::json::severities;
 use super::super::{Kind, Mode, words};
+use crate::source::live::RungKind;
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +146,7 @@ pub const FIELDS: &[Field] = {
                     "finding-open-at-end",
                     "stats",
                     "sensor-started",
+                    "sensor-changed",
                 ]
             }),
             L::ALL,
@@ -573,11 +575,34 @@ pub const FIELDS: &[Field] = {
         field("botlike.sensor.schema", Number, L::SENSOR, L::SENSOR, "Number of this schema."),
         field(
             "botlike.sensor.mode",
-            Word(|| vec!["read"]),
+            Word(|| vec!["read", "watch"]),
             L::SENSOR,
             L::SENSOR,
-            "Where packets come from.",
+            "Where packets come from: captures, or this machine's interfaces.",
         ),
+        field(
+            "botlike.sensor.rung",
+            Word(|| RungKind::ALL.map(RungKind::name).to_vec()),
+            L::SENSOR,
+            NONE,
+            "How packets are taken from interfaces.",
+        ),
+        field(
+            "botlike.sensor.interfaces_count",
+            Number,
+            L::SENSOR,
+            NONE,
+            "Interfaces that are watched.",
+        ),
+        field("botlike.sensor.interfaces", Keywords(50), L::SENSOR, NONE, "The first of them."),
+        field(
+            "botlike.sensor.metadata_only_count",
+            Number,
+            L::SENSOR,
+            NONE,
+            "Those of them of which nothing from MAIL FROM on leaves the kernel.",
+        ),
+        field("botlike.sensor.metadata_only", Keywords(50), L::SENSOR, NONE, "The first of them."),
         field("botlike.sensor.rules", Number, L::SENSOR, L::SENSOR, "Detections in this version."),
         field(
             "botlike.sensor.config_hash",

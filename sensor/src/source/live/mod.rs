@@ -7,13 +7,22 @@
 //!
 //! Kernel time becomes packet time here, once: a [`Frame`]'s `at` is wall-clock time.
 
+#[cfg(target_os = "linux")]
+pub mod interfaces;
+#[cfg(target_os = "linux")]
+mod ladder;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use botlike_core::base::Stamp;
 use botlike_core::wire::LinkType;
 
 use super::Frame;
+
+#[cfg(target_os = "linux")]
+pub use self::ladder::Ladder;
 
 /// A way of taking packets, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +67,16 @@ pub enum Observe {
     Metadata,
     /// All of it.
     Full,
+}
+
+impl Observe {
+    /// As written in configuration and lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Metadata => "metadata",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// An interface, as the kernel shows it.
@@ -154,4 +173,59 @@ pub trait Rung: Send {
 
     /// What was lost so far.
     fn losses(&mut self) -> Losses;
+}
+
+/// Opens a rung, with a ring of so many bytes between kernel and sensor.
+///
+/// # Errors
+///
+/// Where it does not work here, with what would help.
+#[cfg(target_os = "linux")]
+fn open_rung(kind: RungKind, interest: &Interest, ring: u64) -> Result<Box<dyn Rung>, RungError> {
+    let _ = (interest, ring);
+    Err(RungError {
+        what: format!("use {}", kind.name()),
+        error: io::ErrorKind::Unsupported.into(),
+        help: "this version does not have it yet".into(),
+    })
+}
+
+/// What a live source is: all rungs and interfaces together, or whatever a test puts in their place.
+pub trait Live: Send {
+    /// Hands over what has come since the last call; where nothing has, it waits, at most for `patience`. Time is told in
+    /// each call.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing can come any more.
+    fn next(&mut self, patience: Duration, taker: &mut dyn Taker) -> Result<(), RungError>;
+
+    /// What was lost so far.
+    fn losses(&mut self) -> Losses;
+
+    /// How and where packets are taken now.
+    fn places(&self) -> Places;
+}
+
+/// Takes what a live source has.
+pub trait Taker {
+    /// From now on, frames of this number come from the interface of this name.
+    fn interface(&mut self, number: u32, name: &str);
+    /// A packet.
+    fn frame(&mut self, frame: &Frame<'_>);
+    /// So many packets were lost since this was said last.
+    fn lost(&mut self, packets: u64);
+    /// No frame that comes later is older than this, as far as is known.
+    fn time(&mut self, at: Stamp);
+    /// [`Live::places`] gives something else from now on.
+    fn places(&mut self, places: &Places);
+}
+
+/// How and where packets are taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The rung; `None` before there is one.
+    pub rung: Option<RungKind>,
+    /// The interfaces, each with how far the sensor looks there.
+    pub interfaces: Vec<(String, Observe)>,
 }
