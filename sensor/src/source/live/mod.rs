@@ -11,6 +11,8 @@
 pub mod interfaces;
 #[cfg(target_os = "linux")]
 mod ladder;
+#[cfg(target_os = "linux")]
+pub mod tcx;
 
 use std::fmt;
 use std::io;
@@ -182,7 +184,10 @@ pub trait Rung: Send {
 /// Where it does not work here, with what would help.
 #[cfg(target_os = "linux")]
 fn open_rung(kind: RungKind, interest: &Interest, ring: u64) -> Result<Box<dyn Rung>, RungError> {
-    let _ = (interest, ring);
+    if kind == RungKind::Tcx {
+        let options = tcx::Options { ring, ..tcx::Options::default() };
+        return Ok(Box::new(tcx::Tcx::load(interest, options)?));
+    }
     Err(RungError {
         what: format!("use {}", kind.name()),
         error: io::ErrorKind::Unsupported.into(),
