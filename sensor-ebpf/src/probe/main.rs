@@ -27,6 +27,7 @@ const TCX_NEXT: i32 = -1;
 const ONLY_NEW: u64 = 1;
 
 /// TCP flags, as in the header.
+const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 
@@ -137,7 +138,8 @@ fn passed(ctx: &TcContext, packet: &Packet) -> u32 {
             }
         }
     }
-    if packet.payload_len == 0 {
+    let fin = packet.flags & FIN != 0;
+    if packet.payload_len == 0 && !fin {
         return 0;
     }
     let side = if maps::is_smtp(packet.ports.1) {
@@ -157,6 +159,10 @@ fn passed(ctx: &TcContext, packet: &Packet) -> u32 {
     // SAFETY: as above.
     let passed =
         gate::gate(unsafe { &mut *state }, side, seq, packet.ack, &payload, packet.payload_len);
+    if fin && side == Side::Client {
+        // SAFETY: as above.
+        unsafe { (*state).fin(seq.wrapping_add(packet.payload_len)) };
+    }
     if passed < packet.payload_len { passed } else { packet.payload_len }
 }
 
