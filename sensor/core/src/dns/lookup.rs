@@ -43,13 +43,7 @@ pub struct Lookup {
 impl Lookup {
     /// Reads a message that went from `src` to `dst`, after what was there before is forgotten. `false`: it is no common
     /// question or answer, and nothing is to be made of it.
-    pub fn read(
-        &mut self,
-        bytes: &[u8],
-        src: Endpoint,
-        dst: Endpoint,
-        limits: &Limits,
-    ) -> bool {
+    pub fn read(&mut self, bytes: &[u8], src: Endpoint, dst: Endpoint, limits: &Limits) -> bool {
         self.clear();
         let Some(message) = Message::read(bytes) else { return false };
         (self.client, self.server) = if message.response { (dst, src) } else { (src, dst) };

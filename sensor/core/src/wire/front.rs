@@ -80,8 +80,7 @@ impl Front {
     fn foreign(&self, data: &[u8]) -> Option<u8> {
         let h = data.first_chunk::<38>()?;
         let total = u16::from_be_bytes([h[16], h[17]]);
-        let (src, dst) =
-            (u16::from_be_bytes([h[34], h[35]]), u16::from_be_bytes([h[36], h[37]]));
+        let (src, dst) = (u16::from_be_bytes([h[34], h[35]]), u16::from_be_bytes([h[36], h[37]]));
         let foreign = u32::from_be_bytes([h[12], h[13], h[14], 0]) == 0x0800_4500
             && u16::from_be_bytes([h[20], h[21]]) & 0x3fff == 0
             && (total == 0 || total >= 24)
@@ -127,9 +126,7 @@ impl Front {
             }
         };
         match found {
-            Ok(Packet::Segment(segment))
-                if either(ports, segment.src.port, segment.dst.port) =>
-            {
+            Ok(Packet::Segment(segment)) if either(ports, segment.src.port, segment.dst.port) => {
                 counters.segments += 1;
                 counters.snaplen_cut += u64::from(segment.payload.len() < segment.len as usize);
                 Some(Packet::Segment(segment))

@@ -14,9 +14,9 @@ mod ip;
 mod link;
 mod parse;
 mod tcp;
-mod udp;
 #[cfg(test)]
 mod tests;
+mod udp;
 
 pub use front::Front;
 pub use parse::{Fragment, Other, Parsed, parse};
