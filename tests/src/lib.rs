@@ -6,6 +6,7 @@
 
 pub mod assertion;
 pub mod case;
+pub mod dns;
 pub mod frame;
 pub mod mta;
 pub mod normal;
