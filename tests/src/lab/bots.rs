@@ -89,7 +89,7 @@ pub(super) fn private_literal(guest: &Guest) -> io::Result<()> {
 
 /// Somebody else's address as its name.
 pub(super) fn foreign_literal(guest: &Guest) -> io::Result<()> {
-    called(guest, "[203.0.113.9]")
+    called(guest, "[11.22.33.44]")
 }
 
 /// Another name each time, drawn from letters.
@@ -200,7 +200,11 @@ pub(super) fn http(guest: &Guest) -> io::Result<()> {
     for index in some(guest, 4) {
         let mut talk = guest.call(plan::receiver(index))?;
         talk.greeting()?;
-        talk.say("POST / HTTP/1.1\r\nHost: mail\r\nContent-Length: 24\r\n\r\nHELO mail\r\nRSET\r\nQUIT\r\n")?;
+        let smtp = format!("HELO {NAME}\r\nRSET\r\nQUIT\r\n");
+        let length = smtp.len();
+        talk.say(format!(
+            "POST / HTTP/1.1\r\nHost: mail\r\nContent-Length: {length}\r\n\r\n{smtp}"
+        ))?;
         while talk.reply().is_ok() {}
     }
     Ok(())
@@ -299,7 +303,9 @@ pub(super) fn spreader(guest: &Guest) -> io::Result<()> {
 
 /// Address after address: does somebody answer?
 pub(super) fn sweeper(guest: &Guest) -> io::Result<()> {
-    (1..71).for_each(|index| drop(guest.knock(plan::closed(index))));
+    for index in 1..71 {
+        guest.knock(plan::closed(index));
+    }
     Ok(())
 }
 
@@ -332,7 +338,9 @@ pub(super) fn bypasser(guest: &Guest) -> io::Result<()> {
 
 /// Its hoster lets nothing through, and it tries and tries.
 pub(super) fn shut_in(guest: &Guest) -> io::Result<()> {
-    (0..40).for_each(|index| drop(guest.knock(plan::receiver(index))));
+    for index in 0..40 {
+        guest.knock(plan::receiver(index));
+    }
     Ok(())
 }
 

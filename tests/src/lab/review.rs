@@ -25,7 +25,10 @@ const MEDIUM: i64 = 47;
 
 impl Verdict {
     /// Detections that should have been found; those that this sensor does not have are not asked for.
-    pub fn missed<'a>(&'a self, known: &'a BTreeSet<String>) -> impl Iterator<Item = &'static str> + 'a {
+    pub fn missed<'a>(
+        &'a self,
+        known: &'a BTreeSet<String>,
+    ) -> impl Iterator<Item = &'static str> + 'a {
         self.actor
             .found
             .iter()
@@ -58,9 +61,8 @@ pub fn verdicts(lines: &str) -> Result<(Vec<Verdict>, Vec<String>), String> {
         let line: Value = serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))?;
         let text = |at: &str| line.pointer(at).and_then(Value::as_str).unwrap_or_default();
         let source = text("/source/ip");
-        let verdict = verdicts
-            .iter_mut()
-            .find(|verdict| verdict.actor.address().to_string() == source);
+        let verdict =
+            verdicts.iter_mut().find(|verdict| verdict.actor.address().to_string() == source);
         let severity = line.pointer("/event/severity").and_then(Value::as_i64).unwrap_or(0);
         match (text("/event/dataset"), verdict) {
             ("botlike.session", Some(verdict)) => {
@@ -85,7 +87,11 @@ pub fn verdicts(lines: &str) -> Result<(Vec<Verdict>, Vec<String>), String> {
 }
 
 /// What is told in the end, and whether all is as it should be.
-pub fn summary(verdicts: &[Verdict], strangers: &[String], known: &BTreeSet<String>) -> (String, bool) {
+pub fn summary(
+    verdicts: &[Verdict],
+    strangers: &[String],
+    known: &BTreeSet<String>,
+) -> (String, bool) {
     let (mut text, mut right) = (String::new(), true);
     let (honest, bots): (Vec<_>, Vec<_>) =
         verdicts.iter().partition(|verdict| verdict.actor.is_honest());

@@ -14,11 +14,12 @@ pub struct Refusal(pub String);
 ///
 /// # Errors
 /// Where the kernel grants no namespaces; nothing was begun then.
-pub fn run(program: &Path, arguments: &[&str]) -> Result<ExitStatus, Refusal> {
+pub fn run(program: &Path, arguments: &[String]) -> Result<ExitStatus, Refusal> {
     let refuse = |what: &str, error: io::Error| Refusal(format!("{what}: {error}"));
     // SAFETY: both take nothing, touch no memory and cannot fail.
     let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
-    let mut flags = libc::CLONE_NEWNET | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC;
+    let mut flags =
+        libc::CLONE_NEWNET | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC;
     if user != 0 {
         flags |= libc::CLONE_NEWUSER;
     }

@@ -41,7 +41,12 @@ impl Guest {
     /// Where it cannot be had.
     pub fn call_port(&self, server: Ipv4Addr, port: u16) -> io::Result<Talk> {
         let tcp = self.connect(server, port, PATIENCE)?;
-        Ok(Talk { wire: Box::new(tcp.try_clone()?), tcp, buffer: Vec::new(), offers: String::new() })
+        Ok(Talk {
+            wire: Box::new(tcp.try_clone()?),
+            tcp,
+            buffer: Vec::new(),
+            offers: String::new(),
+        })
     }
 
     /// One attempt, given up soon: whether somebody answered.

@@ -52,7 +52,7 @@ fn act(folder: &Path, sensor: &[String], net: &Net) -> Result<Played, String> {
         let place = net.behind(actor.tap).ok_or("a tap that is not there")?;
         place.within(|| {
             let habit = Habit::plain(format!("mail.{}.example.org", actor.name.replace(' ', "-")));
-            Receiver::start(actor.address(), 25, habit).map_err(shown)
+            Receiver::start(actor.address(), 25, habit).map_err(|error| error.to_string())
         })?;
     }
     std::fs::write(folder.join("lab.toml"), cast::config()).map_err(shown)?;
@@ -181,4 +181,3 @@ impl Sensor {
         Err("the sensor does not end".to_owned())
     }
 }
-
