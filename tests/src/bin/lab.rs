@@ -4,110 +4,15 @@
 //! Exit codes: 0 all as it should be, 1 a bot was missed or somebody honest accused, 2 something broke, 3 this machine
 //! does not grant what it needs.
 
-use std::collections::BTreeSet;
-use std::io::BufWriter;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use botlike::config::Config;
-use botlike::run::{Destination, Signals, WatchOptions, settings, watch};
-use botlike_tests::lab::eavesdrop::Eavesdrop;
-use botlike_tests::lab::world::{self, Failure};
-use botlike_tests::lab::{review, start};
-use botlike_tests::recorder::Recorder;
-
+#[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    match words.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        Some(("run", [folder, sensor @ ..])) if !sensor.is_empty() => {
-            run(Path::new(folder), sensor)
-        }
-        // The first process of a process namespace, or it would rearrange the machine itself.
-        Some(("world", [folder, sensor @ ..])) if std::process::id() == 1 => {
-            inside(Path::new(folder), sensor)
-        }
-        Some(("record", [file, rest @ ..])) => record(Path::new(file), rest),
-        _ => {
-            eprintln!("usage: lab run FOLDER SENSOR…");
-            ExitCode::from(2)
-        }
-    }
+    botlike_tests::lab::program::main()
 }
 
-fn run(folder: &Path, sensor: &[String]) -> ExitCode {
-    let program = std::env::current_exe().and_then(|program| {
-        std::fs::create_dir_all(folder)?;
-        Ok((program, folder.canonicalize()?))
-    });
-    let (program, folder) = match program {
-        Ok(found) => found,
-        Err(error) => return ends(Failure::Broken, &format!("{}: {error}", folder.display())),
-    };
-    let mut arguments = vec![folder.display().to_string()];
-    arguments.extend_from_slice(sensor);
-    match start::run(&program, &arguments) {
-        Ok(status) => {
-            let code = status.code().and_then(|code| u8::try_from(code).ok());
-            code.map_or(ExitCode::from(2), ExitCode::from)
-        }
-        Err(refusal) => ends(Failure::Refused, &refusal.0),
-    }
-}
-
-fn ends(failure: Failure, why: &str) -> ExitCode {
-    eprintln!("lab: {why}");
-    ExitCode::from(failure as u8)
-}
-
-fn inside(folder: &Path, sensor: &[String]) -> ExitCode {
-    let played = match world::play(folder, sensor) {
-        Ok(played) => played,
-        Err((failure, why)) => return ends(failure, &why),
-    };
-    let lines = match std::fs::read_to_string(folder.join("lines.jsonl")) {
-        Ok(lines) => lines,
-        Err(error) => return ends(Failure::Broken, &format!("lines.jsonl: {error}")),
-    };
-    let known: BTreeSet<String> =
-        botlike::rules::ALL.iter().map(|entry| entry.id.to_owned()).collect();
-    match review::verdicts(&lines) {
-        Ok((verdicts, strangers)) => {
-            let (text, right) = review::summary(&verdicts, &strangers, &known);
-            print!("{text}");
-            for stumbled in &played.stumbled {
-                println!("  could not do what it meant to: {stumbled}");
-            }
-            if right && played.stumbled.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => ends(Failure::Broken, &error),
-    }
-}
-
-/// `lab record FILE -c CONFIG -i INTERFACE…`: as `botlike watch`, and what it saw is written down.
-fn record(file: &Path, rest: &[String]) -> ExitCode {
-    let (mut config, mut interfaces) = (PathBuf::new(), Vec::new());
-    for pair in rest.chunks(2) {
-        match pair {
-            [option, value] if option == "-c" => config = value.into(),
-            [option, value] if option == "-i" => interfaces.push(value.clone()),
-            _ => return ends(Failure::Broken, "record FILE -c CONFIG -i INTERFACE…"),
-        }
-    }
-    let done = (|| -> Result<bool, Box<dyn std::error::Error>> {
-        let config = Config::load(&config, botlike::rules::ALL)?;
-        let mut source = Eavesdrop::new(&interfaces)?;
-        let out = BufWriter::new(std::fs::File::create(file)?);
-        let mut recorder = Recorder::new(&mut source, out)?;
-        let signals = Signals::of_process()?;
-        let seed = Some(settings(&config).seed);
-        let options = WatchOptions { config, lines: Destination::default(), seed, verbose: 0 };
-        let outcome = watch(&options, &mut recorder, &signals)?;
-        recorder.finish()?;
-        Ok(outcome.failed)
-    })();
-    match done {
-        Ok(false) => ExitCode::SUCCESS,
-        Ok(true) => ExitCode::FAILURE,
-        Err(error) => ends(Failure::Broken, &error.to_string()),
-    }
+#[cfg(not(target_os = "linux"))]
+fn main() -> ExitCode {
+    eprintln!("lab: it needs Linux");
+    ExitCode::from(3)
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use super::talk::Guest;
 use super::{bots, honest, plan};
@@ -494,14 +495,24 @@ pub const CAST: &[Actor] = &[
     )),
 ];
 
-/// The sensor's configuration.
-pub fn config() -> String {
+/// The file of the sensor's lines, as JSON.
+pub const LINES: &str = "lines.jsonl";
+/// The same to be read by people.
+pub const READABLE: &str = "lines.txt";
+
+/// The sensor's configuration, with its lines in a folder.
+pub fn config(folder: &Path) -> String {
     let mut text = String::from(
         "# What an operator of this host would write, and windows that fit into half a minute.\n\
-         [capture]\nports = [25, 587]\n\n[network]\nwatched = [\"192.0.2.0/24\"]\n\n\
+         [capture]\nports = [25, 587]\n# Else \"metadata\": these are taps of guests.\nobserve = \"full\"\n\n\
+         [network]\nwatched = [\"192.0.2.0/24\"]\n\n\
          [limits]\nhandshake_timeout = \"4s\"\n\n\
          [detect.\"session.hold_open\"]\nidle = \"2s\"\n",
     );
+    for (name, file, format) in [("siem", LINES, "json"), ("people", READABLE, "pretty")] {
+        let file = folder.join(file).display().to_string();
+        text.push_str(&format!("\n[output.{name}]\nfile = {file:?}\nformat = \"{format}\"\n"));
+    }
     for (name, role) in [("newsletter", "bulk"), ("monitor", "monitor")] {
         if let Some(actor) = CAST.iter().find(|actor| actor.name == name) {
             text.push_str(&format!("\n[hosts.\"{}\"]\nrole = \"{role}\"\n", actor.address()));

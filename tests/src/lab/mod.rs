@@ -13,11 +13,11 @@
 
 pub mod bots;
 pub mod cast;
-pub mod eavesdrop;
 pub mod honest;
 pub mod names;
 pub mod net;
 pub mod plan;
+pub mod program;
 pub mod receiver;
 pub mod review;
 pub mod start;

@@ -55,7 +55,7 @@ fn act(folder: &Path, sensor: &[String], net: &Net) -> Result<Played, String> {
             Receiver::start(actor.address(), 25, habit).map_err(|error| error.to_string())
         })?;
     }
-    std::fs::write(folder.join("lab.toml"), cast::config()).map_err(shown)?;
+    std::fs::write(folder.join("lab.toml"), cast::config(folder)).map_err(shown)?;
     let mut sensor = Sensor::start(folder, sensor)?;
 
     // A mail host is known by its answering as one.
@@ -135,9 +135,11 @@ impl Sensor {
         let shown = |error: io::Error| format!("the sensor: {error}");
         let (program, arguments) = words.split_first().ok_or("no sensor was named")?;
         let log = File::create(folder.join("sensor.log")).map_err(shown)?;
-        let lines = File::create(folder.join("lines.jsonl")).map_err(shown)?;
         let ready: PathBuf = folder.join("ready");
-        let _ = std::fs::remove_file(&ready);
+        // Of a run before; lines would be appended.
+        for file in [&ready, &folder.join(cast::LINES), &folder.join(cast::READABLE)] {
+            let _ = std::fs::remove_file(file);
+        }
         let socket = std::os::unix::net::UnixDatagram::bind(&ready).map_err(shown)?;
         socket.set_read_timeout(Some(Duration::from_millis(100))).map_err(shown)?;
         let mut command = Command::new(program);
@@ -148,7 +150,7 @@ impl Sensor {
         let child = command
             .env("NOTIFY_SOCKET", &ready)
             .stdin(Stdio::null())
-            .stdout(lines)
+            .stdout(log.try_clone().map_err(shown)?)
             .stderr(log)
             .spawn()
             .map_err(shown)?;
