@@ -22,7 +22,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  demo                     replay a capture that the project makes itself, and say what was found
+  demo                     bots and honest senders in a laboratory, watched live: who is found for what
   test [OPTIONS]           tidy, then all tests; the last line counts them
       --require KIND,…     a test of this kind (kernel, mta, captures, tshark) may not be skipped
       --no-tidy            tests only
