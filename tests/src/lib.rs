@@ -7,6 +7,8 @@
 pub mod assertion;
 pub mod case;
 pub mod frame;
+#[cfg(target_os = "linux")]
+pub mod machine;
 pub mod mta;
 pub mod normal;
 pub mod packet;
