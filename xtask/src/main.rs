@@ -26,7 +26,7 @@ usage: cargo xtask COMMAND
 
   demo                     replay a capture that the project makes itself, and say what was found
   test [OPTIONS]           tidy, then all tests; the last line counts them
-      --require KIND,…     a test of this kind (kernel, mta, captures, tshark) may not be skipped
+      --require KIND,…     tests of this kind (captures, kernel, mta, package, tshark) may not be skipped
       --no-tidy            tests only
   tidy [--fix]             floors, formatting, clippy, stale pages, hygiene, cargo deny where it is installed
   pages                    write the generated pages anew
