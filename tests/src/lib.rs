@@ -10,6 +10,7 @@ pub mod dns;
 pub mod frame;
 #[cfg(target_os = "linux")]
 pub mod lab;
+pub mod machine;
 pub mod mta;
 pub mod normal;
 pub mod packet;
