@@ -22,7 +22,11 @@ static TURN: Mutex<()> = Mutex::new(());
 
 #[test]
 fn configured_servers_look_honest() {
-    examine(Scene::Configured, &BTreeSet::new(), Least { sent: 1000, received: 1000, receivers: 120 });
+    examine(
+        Scene::Configured,
+        &BTreeSet::new(),
+        Least { sent: 1000, received: 1000, receivers: 120 },
+    );
 }
 
 #[test]
@@ -32,7 +36,11 @@ fn servers_without_a_host_name_are_told_so_and_nothing_else() {
         .lines()
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split('\t').next());
-    examine(Scene::Unconfigured, &allowed.collect(), Least { sent: 300, received: 1000, receivers: 120 });
+    examine(
+        Scene::Unconfigured,
+        &allowed.collect(),
+        Least { sent: 300, received: 1000, receivers: 120 },
+    );
 }
 
 /// How much must have passed, for each server.

@@ -220,8 +220,7 @@ fn read<const RAW: bool>(ctx: &TcContext) -> Option<Seen> {
             packet.interest = interest;
             // A header of less than five words is none: nothing of it is payload.
             packet.payload = at + if length < 5 { 20 } else { length * 4 };
-            packet.payload_len =
-                if length < 5 { 0 } else { end.saturating_sub(packet.payload) };
+            packet.payload_len = if length < 5 { 0 } else { end.saturating_sub(packet.payload) };
             Some(Seen::Packet(packet))
         }
         UDP => {

@@ -59,9 +59,8 @@ fn interests() -> impl TypedValueParser<Value = Interests> {
 }
 
 fn observes() -> impl TypedValueParser<Value = Observe> {
-    PossibleValuesParser::new([Observe::Metadata.name(), Observe::Full.name()]).map(|word| {
-        if word == Observe::Full.name() { Observe::Full } else { Observe::Metadata }
-    })
+    PossibleValuesParser::new([Observe::Metadata.name(), Observe::Full.name()])
+        .map(|word| if word == Observe::Full.name() { Observe::Full } else { Observe::Metadata })
 }
 
 pub(super) fn main(arguments: Watch) -> u8 {
@@ -152,7 +151,11 @@ mod tests {
             "botlike watch --interests smtp,mail",
             "botlike watch eth0",
         ] {
-            assert_eq!(Cli::try_parse_from(line.split_whitespace()).unwrap_err().exit_code(), 2, "{line}");
+            assert_eq!(
+                Cli::try_parse_from(line.split_whitespace()).unwrap_err().exit_code(),
+                2,
+                "{line}"
+            );
         }
     }
 }

@@ -141,7 +141,10 @@ impl Spool {
         if self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
             let waiting = self.shared.lines.load(Ordering::Relaxed);
             self.shared.lost.fetch_add(waiting, Ordering::Relaxed);
-            complain(&self.name, "whoever takes the lines is too slow to wait for at the end; lines are lost");
+            complain(
+                &self.name,
+                "whoever takes the lines is too slow to wait for at the end; lines are lost",
+            );
         }
     }
 }

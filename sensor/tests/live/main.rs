@@ -22,17 +22,21 @@ fn what_passes_is_told_by_each_method() {
             let out = folder.file("lines");
             let server = serve();
             let path = out.to_str().unwrap();
-            let watch =
-                Watch::start(&folder, &["-i", "lo", "--method", method, "--output", path]);
+            let watch = Watch::start(&folder, &["-i", "lo", "--method", method, "--output", path]);
             talk(server, LETTER);
             until("the session's line", || count(&lines(&out), "session") == 1);
-            assert!(watch.said().contains(&format!("watching lo by {method}\n")), "{}", watch.said());
+            assert!(
+                watch.said().contains(&format!("watching lo by {method}\n")),
+                "{}",
+                watch.said()
+            );
             assert_eq!(watch.stop().code(), Some(0));
             let lines = lines(&out);
             let first = &lines[0]["botlike"]["sensor"];
             assert_eq!((&first["mode"], &first["rung"]), (&"watch".into(), &method.into()));
             assert_eq!(count(&lines, "message"), 1, "each packet is taken once: {lines:?}");
-            let message = lines.iter().find(|l| l["event"]["dataset"] == "botlike.message").unwrap();
+            let message =
+                lines.iter().find(|l| l["event"]["dataset"] == "botlike.message").unwrap();
             assert_eq!(message["smtp"]["mail_from"], "sender@example.org");
             assert_eq!(message["smtp"]["outcome"], "accepted");
             assert_eq!(message["observer"]["ingress"]["interface"]["name"], "lo");

@@ -108,9 +108,7 @@ pub fn run(root: &Path, program: &Path, scene: Scene) -> Result<Outcome, Refusal
         captures: Mta::ALL
             .map(|mta| (mta, site.scene.join(format!("{}.pcap", mta.name()))))
             .to_vec(),
-        lines: Mta::ALL
-            .map(|mta| (mta, site.scene.join(format!("{}.jsonl", mta.name()))))
-            .to_vec(),
+        lines: Mta::ALL.map(|mta| (mta, site.scene.join(format!("{}.jsonl", mta.name())))).to_vec(),
         sent: site.scene.join("out.tsv"),
         received: site.scene.join("in.tsv"),
         counts,
