@@ -51,8 +51,12 @@ fn main() -> Result<()> {
         (0..ROUNDS).map(|_| bench.over_loopback(&tcp4(port, ack, len - 54))).collect()
     };
     let nothing = median(&mut over_loopback(1500, 443)?);
-    println!("| (of no interest over the loopback with statistics, taken off below) | {nothing:.1} | | |");
-    for (what, len) in [("copied: 1.5 KB, over the loopback", 1500), ("copied: 64 KB, over the loopback", 65_549)] {
+    println!(
+        "| (of no interest over the loopback with statistics, taken off below) | {nothing:.1} | | |"
+    );
+    for (what, len) in
+        [("copied: 1.5 KB, over the loopback", 1500), ("copied: 64 KB, over the loopback", 65_549)]
+    {
         let mut figures: Vec<f64> =
             over_loopback(len, 25)?.iter().map(|figure| figure - nothing).collect();
         print(what, &mut figures);
@@ -227,7 +231,8 @@ struct LoadAttr {
 
 fn bpf<T>(command: libc::c_int, attr: &mut T) -> io::Result<i64> {
     // SAFETY: the structure is one that the command takes, and what it points to lives through the call.
-    let done = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) };
+    let done =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done) }
 }
 

@@ -12,17 +12,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The capabilities of the unit, as setpriv(1) names them.
 const CAPABILITIES: &str = "-all,+bpf,+net_admin,+net_raw,+perfmon";
 
+/// Whether setpriv(1) is there.
+pub(crate) fn can_be_another() -> bool {
+    Command::new("setpriv").arg("--version").stdout(Stdio::null()).status().is_ok()
+}
+
 /// `botlike watch`, which has begun to.
 pub(crate) struct Watch(Child);
 
 impl Watch {
     /// As root.
     pub(crate) fn root(interface: &str) -> Self {
-        Self::of(Command::new(env!("CARGO_BIN_EXE_botlike")), interface).unwrap()
+        Self::of(Command::new(env!("CARGO_BIN_EXE_botlike")), interface)
     }
 
-    /// As nobody, with the unit's capabilities. `None` without setpriv(1).
-    pub(crate) fn unit(interface: &str) -> Option<Self> {
+    /// As nobody, with the unit's capabilities.
+    pub(crate) fn unit(interface: &str) -> Self {
         let mut command = Command::new("setpriv");
         command
             .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"])
@@ -31,23 +36,16 @@ impl Watch {
         Self::of(command, interface)
     }
 
-    fn of(mut command: Command, interface: &str) -> Option<Self> {
+    fn of(mut command: Command, interface: &str) -> Self {
         command.args(["watch", "-i", interface, "--method", "tcx"]);
-        let mut child = match command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-        {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-            child => child.unwrap(),
-        };
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         // It ends when the child does.
         let mut said = String::new();
         for line in BufReader::new(child.stderr.take().unwrap()).lines() {
             let line = line.unwrap();
             if line.contains("botlike: watching ") {
-                return Some(Self(child));
+                return Self(child);
             }
             said = format!("{said}\n{line}");
         }
