@@ -85,6 +85,8 @@ fn dialogue(random: &mut Random) -> Said {
             b"DATA\r\nSubject: ",
             b"BDAT 9\r\n",
             b"GET /",
+            b"XCLIENT ",
+            b"starting",
             b"",
             b" ",
             b"E",
@@ -294,6 +296,7 @@ fn no_secret_passes_however_the_pieces_come() {
                     if let Some(more) = pieces.get(at + 1).filter(|p| p.side == pieces[at].side) {
                         let mut both = pieces[at].clone();
                         both.bytes.extend(more.bytes.clone());
+                        both.ack = more.ack;
                         pieces.insert(to.max(at), both);
                     }
                 }
@@ -408,4 +411,14 @@ fn the_reply_to_quit_passes_when_it_acknowledges_a_fin() {
     state.fin(7);
     assert_eq!(server(&mut state, 8), 9);
     assert_eq!(server(&mut state, 9), 0);
+}
+
+#[test]
+fn a_hole_shuts_for_ever() {
+    let mut state = State::opened(0);
+    assert_eq!(client(&mut state, 1, b"NOOP\r\n"), 6);
+    assert_eq!(client(&mut state, 8, b"OOP\r\n"), 0);
+    assert!(state.is_shut());
+    assert_eq!(client(&mut state, 7, b"N"), 0);
+    assert_eq!(client(&mut state, 13, b"NOOP\r\n"), 0);
 }

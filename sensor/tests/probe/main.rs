@@ -256,8 +256,8 @@ fn now() -> u64 {
 fn metadata_lets_no_secret_into_the_ring() {
     alone("metadata_lets_no_secret_into_the_ring", || {
         let mut rung = load(&interest(), Options::default()).unwrap();
-        let mut points = vec![point("lo", Observe::Metadata)];
-        rung.attach(&points[0]).unwrap();
+        let mut lo = point("lo", Observe::Metadata);
+        rung.attach(&lo).unwrap();
         // A dialogue as real stacks carry it, over both families.
         for address in ["127.0.0.1:25", "[::1]:587"] {
             dialogue::talk(address);
@@ -287,8 +287,8 @@ fn metadata_lets_no_secret_into_the_ring() {
         assert!(rung.counts().get(Count::Held) > 0);
 
         // The same is all there where all may be seen.
-        points[0].observe = Observe::Full;
-        rung.attach(&points[0]).unwrap();
+        lo.observe = Observe::Full;
+        rung.attach(&lo).unwrap();
         dialogue::talk("127.0.0.1:25");
         let all: Vec<u8> = take(&mut rung, 20).into_iter().flat_map(|taken| taken.data).collect();
         for secret in dialogue::SECRETS {

@@ -39,13 +39,13 @@ impl Watch {
     fn of(mut command: Command, interface: &str) -> Self {
         command.args(["watch", "-i", interface, "--method", "tcx"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut watch = Self(command.spawn().unwrap());
         // It ends when the child does.
         let mut said = String::new();
-        for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        for line in BufReader::new(watch.0.stderr.take().unwrap()).lines() {
             let line = line.unwrap();
             if line.contains("botlike: watching ") {
-                return Self(child);
+                return watch;
             }
             said = format!("{said}\n{line}");
         }
