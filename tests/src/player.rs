@@ -36,7 +36,9 @@ pub fn read(captures: &[PathBuf], workers: usize) -> Result<(Vec<u8>, bool), Str
     let config = Config { workers, ..Config::default() };
     let mut sensor = Sensor::new(&config);
     let (mut captures, errors) = Captures::open(captures, &Options::default());
-    while let Some(frame) = captures.next() {
+    while captures.step() {
+        captures.take_ended().into_iter().for_each(|iface| sensor.pipeline.ended(iface));
+        let Some(frame) = captures.frame() else { break };
         sensor.pipeline.frame(&frame);
         let lost = captures.lost();
         if lost > 0 {

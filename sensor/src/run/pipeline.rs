@@ -121,7 +121,8 @@ impl<S: Sink> Pipeline<S> {
             Engine::Threads(Box::new(Threads::start(settings, sink)))
         };
         Self {
-            front: Front::new(&settings.ports, &settings.limits),
+            front: Front::new(&settings.ports, &settings.limits)
+                .seeded(&settings.limits, settings.seed),
             engine,
             number: 0,
             ticked: Stamp::ZERO,
@@ -213,6 +214,11 @@ impl<S: Sink> Pipeline<S> {
             Engine::Inline { sink, .. } => sink.reopen(),
             Engine::Threads(threads) => threads.reopen(),
         }
+    }
+
+    /// Nothing more comes from this interface.
+    pub fn ended(&mut self, iface: u32) {
+        self.front.ended(iface);
     }
 
     /// The source lost packets.

@@ -5,16 +5,19 @@ use alloc::vec::Vec;
 use super::fragment::Fragments;
 use super::ip::{self, Body, Carried};
 use super::parse::{Other, Parsed, decode};
+use super::points::Points;
 use super::{LinkType, Segment, tcp};
 use crate::base::{Counters, Limits, Ports, Stamp};
 
-/// Takes frames and gives the segments on watched ports: decapsulation, port filter, datagrams put together.
+/// Takes frames and gives the segments on watched ports: decapsulation, port filter, datagrams put together, each packet
+/// once though several interfaces show it.
 #[derive(Debug)]
 pub struct Front {
     ports: Ports,
     fragments: Fragments,
     /// The datagram that was put together last.
     joined: Vec<u8>,
+    points: Points,
     counters: Counters,
 }
 
@@ -25,8 +28,19 @@ impl Front {
             ports: Ports::new(ports),
             fragments: Fragments::new(limits),
             joined: Vec::new(),
+            points: Points::new(limits, 0),
             counters: Counters::default(),
         }
+    }
+
+    /// Hashes with this key what it remembers of flows.
+    pub fn seeded(self, limits: &Limits, seed: u64) -> Self {
+        Self { points: Points::new(limits, seed), ..self }
+    }
+
+    /// Nothing more comes from this interface: what it showed may now be shown by another.
+    pub fn ended(&mut self, iface: u32) {
+        self.points.end(iface);
     }
 
     /// What was counted so far.
@@ -82,7 +96,7 @@ impl Front {
         data: &'a [u8],
         orig_len: u32,
     ) -> Option<Segment<'a>> {
-        let Self { ports, fragments, joined, counters } = self;
+        let Self { ports, fragments, joined, points, counters } = self;
         let watched = |src, dst| either(ports, src, dst);
         let found = match decode(link, data, orig_len, iface, watched) {
             Parsed::Segment(segment) => Ok(segment),
@@ -101,6 +115,7 @@ impl Front {
             }
         };
         match found {
+            Ok(segment) if points.passes_over(at, &segment, counters) => None,
             Ok(segment) => {
                 counters.segments += 1;
                 counters.snaplen_cut += u64::from(segment.payload.len() < segment.len as usize);
