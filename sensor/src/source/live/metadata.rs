@@ -2,13 +2,13 @@
 //! handed on is overwritten where it lies.
 //!
 //! What passes of a connection says [`botlike_ebpf::gate`], the same that the probe asks. Here is the memory for it: one
-//! state for each connection and point, bounded; of a connection that is not known (any more) headers pass. A fragment of
-//! TCP cannot be judged before it is put together, and does not pass at all.
+//! state for each connection and point, bounded; of a connection that is not known (any more) headers pass. A fragment
+//! cannot be judged before it is put together, and does not pass at all.
 
 use std::mem;
 
 use botlike_core::base::Endpoint;
-use botlike_core::wire::{Other, Parsed, Segment, TcpFlags, parse};
+use botlike_core::wire::{Parsed, Segment, TcpFlags, parse};
 use botlike_ebpf::gate::{Side, State, gate};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
@@ -97,9 +97,8 @@ impl Metadata {
                     head
                 }
             }
-            // The filter lets nothing of IP pass but TCP and DNS.
-            Parsed::Other(Other::NotTcp) if self.interest.dns => data.len(),
-            Parsed::Other(_) => 0,
+            Parsed::Datagram(_) if self.interest.dns => data.len(),
+            Parsed::Datagram(_) | Parsed::Other(_) => 0,
             Parsed::Fragment(_) => {
                 self.fragments += 1;
                 0

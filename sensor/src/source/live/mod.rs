@@ -17,6 +17,8 @@ mod ladder;
 pub mod libpcap;
 #[cfg(target_os = "linux")]
 mod metadata;
+#[cfg(target_os = "linux")]
+pub mod tcx;
 
 use std::fmt;
 use std::io;
@@ -187,8 +189,8 @@ pub trait Rung: Send {
 ///
 /// Where it does not work here, with what would help.
 #[cfg(target_os = "linux")]
-fn open_rung(kind: RungKind, interest: &Interest, ring: u64) -> Result<Box<dyn Rung>, RungError> {
-    let ring = usize::try_from(ring).unwrap_or(usize::MAX);
+fn open_rung(kind: RungKind, interest: &Interest, bytes: u64) -> Result<Box<dyn Rung>, RungError> {
+    let ring = usize::try_from(bytes).unwrap_or(usize::MAX);
     match kind {
         RungKind::AfPacket => Ok(Box::new(afpacket::AfPacket::open(interest, ring)?)),
         #[cfg(feature = "libpcap")]
@@ -199,11 +201,10 @@ fn open_rung(kind: RungKind, interest: &Interest, ring: u64) -> Result<Box<dyn R
             error: io::ErrorKind::Unsupported.into(),
             help: "this program was built without it: build it with the feature `libpcap`".into(),
         }),
-        RungKind::Tcx => Err(RungError {
-            what: format!("use {}", kind.name()),
-            error: io::ErrorKind::Unsupported.into(),
-            help: "this version does not have it yet".into(),
-        }),
+        RungKind::Tcx => {
+            let options = tcx::Options { ring: bytes, ..tcx::Options::default() };
+            Ok(Box::new(tcx::Tcx::load(interest, options)?))
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use alloc::vec::Vec;
 
 use self::handshakes::{Handshake, Handshakes};
 use self::table::{Entry, Key, Role, Side, Table};
-use super::{Segment, TcpFlags};
+use super::{Datagram, Segment, TcpFlags};
 use crate::base::{Counters, Endpoint, Limits, Nanos, Stamp};
 
 /// Points of which is remembered that they ended.
@@ -99,19 +99,17 @@ impl Points {
 
     /// As [`passes_over`](Self::passes_over), of a datagram.
     #[inline]
-    #[allow(dead_code, reason = "for datagrams, which the front does not let through yet")]
     pub(super) fn passes_over_datagram(
         &mut self,
         at: Stamp,
-        iface: u32,
-        src: Endpoint,
-        dst: Endpoint,
+        datagram: &Datagram<'_>,
         counters: &mut Counters,
     ) -> bool {
+        let iface = datagram.iface;
         if self.is_alone(iface) {
             return false;
         }
-        let (key, side) = Key::new(src, dst);
+        let (key, side) = Key::new(datagram.src, datagram.dst);
         let entry = match self.datagrams.find(at, &key, counters) {
             Some(entry) => entry,
             None => self.datagrams.insert(at, key, Entry::default(), counters),
