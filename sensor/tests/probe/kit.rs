@@ -196,6 +196,7 @@ pub(crate) fn tcp(src: &str, dst: &str, flags: Flags, seq: u32, payload: &[u8]) 
         snap: None,
         vlan: None,
         fixed: false,
+        dns: None,
     }
 }
 
