@@ -8,6 +8,9 @@ use crate::base::{Counters, Endpoint, Nanos, SECOND, Stamp};
 /// A packet passes two points of one machine within this time; mostly it is microseconds.
 const NEAR: Nanos = 2 * SECOND;
 
+/// Places that are made at once.
+const MOST_AT_ONCE: usize = 1 << 16;
+
 /// What is known of a SYN or SYN-ACK.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Handshake {
@@ -90,6 +93,12 @@ impl Handshakes {
 
     /// Remembers one in the place of the oldest.
     pub(super) fn push(&mut self, note: Handshake, counters: &mut Counters) {
+        if self.notes.is_empty() {
+            // At once, so that no later packet grows it; without memory it grows as far as there is some.
+            let places = self.cap.min(MOST_AT_ONCE);
+            let _ = self.notes.try_reserve_exact(places);
+            let _ = self.numbers.try_reserve_exact(places);
+        }
         if self.notes.len() < self.cap {
             self.notes.push(note);
             self.numbers.push(note.seq);
