@@ -195,6 +195,8 @@ pub(crate) fn tcp(src: &str, dst: &str, flags: Flags, seq: u32, payload: &[u8]) 
         fragmented: None,
         snap: None,
         vlan: None,
+        point: 0,
+        also: Vec::new(),
         fixed: false,
         dns: None,
     }

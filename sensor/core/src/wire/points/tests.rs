@@ -358,7 +358,7 @@ fn several_points_show_what_the_first_alone_shows() {
         let mut expected: BTreeMap<(u32, bool), Vec<(Nanos, u32)>> = BTreeMap::new();
         for number in 0..5u32 {
             let count = 1 + random.below(3) as usize;
-            let mut ifaces = vec![0u32, 1, 2, 3];
+            let mut ifaces = [0u32, 1, 2, 3];
             for at in (1..ifaces.len()).rev() {
                 ifaces.swap(at, random.below(at as u64 + 1) as usize);
             }
@@ -377,7 +377,7 @@ fn several_points_show_what_the_first_alone_shows() {
                     _ if out => Packet { seq: isn + step, ..data(inside, server) },
                     _ => Packet { seq: !isn + step, ..data(server, inside) },
                 };
-                for place in 0..count {
+                for (place, iface) in ifaces.into_iter().enumerate().take(count) {
                     // The handshake is lost nowhere: who is first would be another one.
                     if place == lossy && step >= 2 && random.below(4) == 0 {
                         continue;
@@ -387,11 +387,11 @@ fn several_points_show_what_the_first_alone_shows() {
                     let last = place == count - 1 && translated;
                     let packet = if last { packet.with(inside, outside) } else { packet };
                     let at = now + delays[order];
-                    shown.push((at, ifaces[place], packet, (number, out)));
+                    shown.push((at, iface, packet, (number, out)));
                     let first = if translated && !out { count - 2 } else { count - 1 };
                     let owner = if out { 0 } else { first };
                     if place == owner {
-                        expected.entry((number, out)).or_default().push((at, ifaces[place]));
+                        expected.entry((number, out)).or_default().push((at, iface));
                     }
                 }
                 now += 100_000 + random.below(if step == 13 { 4000 } else { 3 }) * MILLI;
