@@ -10,12 +10,13 @@ use foldhash::quality::FixedState;
 
 use super::host::{Happening, Host, Reached, Role};
 use super::*;
-use crate::base::{Endpoint, Flow, HOUR, MINUTE, Nanos, SECOND, Stamp};
+use crate::base::{Endpoint, Flow, HOUR, Limits, MINUTE, Nanos, SECOND, Stamp};
 use crate::smtp::{Capability, CaptureState, Close, HeloVerb, Starttls, Visible};
 
 mod flows;
 mod hosts;
 mod list;
+mod traffic;
 
 /// A whole number of days after the epoch, so that all windows begin here.
 const START: Stamp = Stamp::from_parts(20_000 * 86_400, 0);
@@ -70,6 +71,10 @@ type Found = (&'static str, &'static str);
 struct Bench {
     host: Host,
     role: Role,
+    outbound: bool,
+    losses: u64,
+    /// Only what this one finds is told.
+    about: Option<&'static str>,
     tuning: Tuning,
     hasher: FixedState,
     /// What the last happening led to.
@@ -85,20 +90,32 @@ impl Bench {
         Self {
             host: Host::default(),
             role,
+            outbound: true,
+            losses: 0,
+            about: None,
             tuning: Tuning::default(),
             hasher: FixedState::with_seed(7),
             matches: Vec::new(),
         }
     }
 
+    /// Leaves out what other rules find.
+    fn about(self, id: &'static str) -> Self {
+        Self { about: Some(id), ..self }
+    }
+
     fn happen(&mut self, at: Nanos, happening: Happening<'_>) -> Vec<Found> {
         let now = START.plus(at);
-        self.host.note(now, &happening, self.role, &self.hasher);
+        self.host.note(now, &happening, self.role, &self.hasher, &Limits::default());
         self.matches.clear();
         for (index, entry) in (0u16..).zip(ALL) {
             let Rule::Host(rule) = entry.rule else { continue };
+            if self.about.is_some_and(|id| id != entry.id) {
+                continue;
+            }
             let settings = self.tuning.of(index).unwrap();
-            let cx = HostCx { now, host: &self.host, role: self.role, settings };
+            let outbound = self.outbound;
+            let cx = HostCx { now, host: &self.host, role: self.role, outbound, settings };
             if let Some(found) = rule(&cx, &happening) {
                 let level = entry.levels[usize::from(found.level)].name;
                 self.matches.push(((entry.id, level), found.evidence));

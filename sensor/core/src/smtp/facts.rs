@@ -204,6 +204,10 @@ pub struct Session {
     pub transactions_partial: u32,
     /// The first bytes of the client (at most 100), for evidence. Empty if it never sent any.
     pub first_bytes: Text,
+    /// The first word of a greeting that was a refusal (a code of 400 and above): most name themselves.
+    pub refused_by: Text,
+    /// The client reset the connection while it was its turn: the server's last bytes were not answered.
+    pub reset_in_turn: bool,
     /// Fingerprint of the client's SYN (TTL class, window, options); 0 where no SYN was seen.
     pub stack: u32,
 }
@@ -211,6 +215,8 @@ pub struct Session {
 impl Session {
     /// Begins another session and keeps the memory.
     pub fn reset(&mut self, flow: Flow) {
+        let mut refused_by = core::mem::take(&mut self.refused_by);
+        refused_by.clear();
         let [mut helo, mut mechanism, mut first_bytes] =
             [&mut self.helo, &mut self.auth.mechanism, &mut self.first_bytes].map(core::mem::take);
         helo.clear();
@@ -218,6 +224,7 @@ impl Session {
         first_bytes.clear();
         let auth = Auth { mechanism, ..Auth::default() };
         *self = Self { flow, helo, auth, first_bytes, ..Self::default() };
+        self.refused_by = refused_by;
     }
 }
 

@@ -2,6 +2,12 @@
 
 use super::{Capability, Place};
 
+/// The first word of a line with a code of 400 and above, its code aside. A refusing greeting names its server so.
+pub(super) fn refusing_name(line: &[u8]) -> Option<&[u8]> {
+    let line = parse(line).filter(|line| line.code >= 400)?;
+    line.text.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())
+}
+
 /// One line of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ReplyLine<'a> {

@@ -23,10 +23,21 @@ const CATALOGUE: &[(&str, &[Severity], Directions, &str)] = {
         ("helo.dynamic_pattern",     &[Medium],       BOTH, "T1584.005"),
         ("session.pregreet",         &[High],         BOTH, "T1071.003"),
         ("session.no_quit",          &[Medium, Medium], BOTH, ""),
+        ("session.rst_close",        &[Low],          BOTH, ""),
         ("session.hold_open",        &[Low, Low],     OUT,  "T1499"),
+        ("session.helo_quit_loop",   &[High, Medium], BOTH, "T1595, T1110"),
         ("session.empty_connect",    &[Medium],       BOTH, "T1046"),
+        ("session.concurrency",      &[Medium, Medium], BOTH, "T1499"),
         ("fanout.dst_ips",           &[High, Medium], OUT,  "T1496, T1071.003"),
-        ("fanout.syn_fail_ratio",    &[High, High],   OUT,  "T1046, T1496"),
+        ("fanout.conn_rate",         &[Medium, Medium, Medium], OUT, "T1496"),
+        ("fanout.syn_fail_ratio",    &[High],         OUT,  "T1046, T1496"),
+        ("fanout.egress_blocked",    &[High, High, Low], OUT, "T1496, T1071.003"), // ours
+        ("fanout.first_contact_ratio", &[Medium],     OUT,  ""),
+        ("fanout.mx_query_nonmailer", &[High, Low],   OUT,  "T1071.003"), // asking alone proves little
+        ("fanout.no_dns_before_connect", &[High],     OUT,  "T1071.003, T1573"),
+        ("fanout.resolver_bypass",   &[Medium],       OUT,  "T1071.004"),
+        ("fanout.port25_sweep",      &[High, High],   OUT,  "T1046, T1595.001"),
+        ("reply.banner_refusal",     &[High, Medium], OUT,  ""), // medium where it may be busy
         ("dialect.ignores_starttls", &[Medium, Low],       OUT,  ""),
     ]
 };
@@ -51,7 +62,7 @@ fn ids_are_unique_and_families_stand_together() {
         assert!(ids.insert(entry.id), "{} stands there twice", entry.id);
         let (family, name) = entry.id.split_once('.').unwrap();
         let plain =
-            |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         assert!(plain(family) && plain(name), "{}", entry.id);
         if families.last() != Some(&family) {
             assert!(!families.contains(&family), "{} stands apart from its family", entry.id);
@@ -65,10 +76,17 @@ fn every_entry_in_a_file_is_in_the_list_under_the_name_of_the_file() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/detect");
     let list = include_str!("../mod.rs");
     let mut written = BTreeSet::new();
-    for file in std::fs::read_dir(directory).unwrap() {
-        let path = file.unwrap().path();
-        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() || matches!(stem.as_str(), "mod" | "tests") {
+    let inside = |directory: &Path| -> Vec<_> {
+        std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()).collect()
+    };
+    let stem = |path: &Path| path.file_stem().unwrap().to_string_lossy().into_owned();
+    // A large family stands in a directory of its name.
+    let files = inside(&directory).into_iter().flat_map(|path| match path.is_dir() {
+        true => inside(&path).into_iter().map(|file| (stem(&path), file)).collect(),
+        false => vec![(stem(&path), path)],
+    });
+    for (stem, path) in files {
+        if matches!(stem.as_str(), "mod" | "tests") {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();

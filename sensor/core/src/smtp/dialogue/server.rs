@@ -103,6 +103,12 @@ impl Dialogue {
         if self.tunnel_opens(line, cx) {
             return;
         }
+        if self.session.refused_by.is_empty()
+            && self.session.greeting_code.is_none()
+            && let Some(word) = reply::refusing_name(text)
+        {
+            self.session.refused_by.set(word, cx.limits.helo_bytes);
+        }
         if let Some(end) = self.server.ragged.take() {
             // The end of a lost line may look like a reply. This one begins a reply if a client that had received just
             // what was lost went on to speak, or if it greets before the client has spoken.
