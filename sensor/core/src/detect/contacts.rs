@@ -4,20 +4,27 @@
 //! [`OPEN_SERVERS`], and the destinations of a month lie in a filter that is made when a host has had [`FEW`] of them.
 
 use alloc::vec::Vec;
+use core::hash::BuildHasher;
+
+use foldhash::quality::FixedState;
 
 use super::distinct::Distinct;
 use super::filter::{Bits, Few};
 use super::host::{Attempts, MINUTES_10, Reached};
+use super::name;
 use super::special::is_public;
 use super::window::Window;
-use crate::base::{Addr, DAY, HOUR, Limits, MINUTE, Nanos, Stamp};
+use crate::base::{Addr, DAY, HOUR, Limits, MINUTE, Nanos, Stamp, Text};
+use crate::smtp::Session;
 
 /// Destinations of which a host's list is kept as it is; beyond that many the filter is made.
 const FEW: usize = 16;
 /// Servers of which the open connections are counted.
 const OPEN_SERVERS: usize = 64;
-/// Addresses that are kept for evidence.
+/// Addresses and names that are kept for evidence.
 const SAMPLES: usize = 5;
+/// Bytes of a name that are kept for evidence.
+const NAME_BYTES: usize = 64;
 /// For so long a destination is remembered, at most; at least for half of it.
 const MONTH: Nanos = 30 * DAY;
 /// Addresses that lie at most so far from the one before are in order.
@@ -54,6 +61,18 @@ pub(super) struct Steps {
     pub(super) near: u64,
 }
 
+/// Receivers that greeted, and those that refused in their greeting.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Greetings {
+    /// Sessions with a greeting.
+    pub(super) total: u64,
+    /// Of those, refused for good (521, 554), and by which organisations.
+    pub(super) refused: (u64, Few),
+    /// Of those, refused or put off (421, 450), likewise.
+    pub(super) any: (u64, Few),
+    pub(super) sample: Vec<(u16, Text)>,
+}
+
 /// What is known of a host's connections.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contacts {
@@ -64,9 +83,37 @@ pub(super) struct Contacts {
     /// Servers that had not been contacted before.
     pub(super) fresh: Window<Distinct>,
     pub(super) known: Known,
+    pub(super) greetings: Window<Greetings>,
     last: Option<Addr>,
-    /// Sessions that are open, by server.
-    open: Vec<(Addr, u32)>,
+}
+
+/// Sessions that are open, by server.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Open(Vec<(Addr, u32)>);
+
+impl Open {
+    /// A server greeted: a session that will be told at its end.
+    pub(super) fn greeted(&mut self, server: Addr) {
+        if let Some((_, count)) = self.0.iter_mut().find(|(addr, _)| *addr == server) {
+            *count = count.saturating_add(1);
+        } else if self.0.len() < OPEN_SERVERS {
+            self.0.push((server, 1));
+        }
+    }
+
+    /// A session whose server had greeted ended.
+    pub(super) fn left(&mut self, server: Addr) {
+        if let Some((_, count)) = self.0.iter_mut().find(|(addr, _)| *addr == server) {
+            *count = count.saturating_sub(1);
+        }
+        self.0.retain(|(_, count)| *count > 0);
+    }
+
+    /// Sessions with a server.
+    pub(super) fn with(&self, server: Addr) -> u64 {
+        let found = self.0.iter().find(|(addr, _)| *addr == server);
+        found.map_or(0, |(_, count)| u64::from(*count))
+    }
 }
 
 impl Contacts {
@@ -129,27 +176,34 @@ impl Contacts {
         }
     }
 
-    /// A server greeted it: a session that will be told at its end.
-    pub(super) fn greeted(&mut self, server: Addr) {
-        if let Some((_, count)) = self.open.iter_mut().find(|(addr, _)| *addr == server) {
-            *count = count.saturating_add(1);
-        } else if self.open.len() < OPEN_SERVERS {
-            self.open.push((server, 1));
+    /// A session with a public server ended that had greeted.
+    pub(super) fn was_greeted(&mut self, at: Stamp, session: &Session, hasher: &FixedState) {
+        let server = session.flow.server;
+        let greetings = self.greetings.at(at, HOUR);
+        greetings.total += 1;
+        let Some(code) = session.greeting_code.filter(|code| is_refusal(*code)) else { return };
+        let lower = name::Lower::new(session.refused_by.as_bytes());
+        let organisation = name::organisation(lower.as_bytes()).filter(|_| {
+            name::any_ip(lower.as_bytes()).is_none()
+                && lower.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(b))
+        });
+        let hash = match organisation {
+            Some(name) => hasher.hash_one(name),
+            None => hasher.hash_one(network(server.addr)),
+        };
+        let refused = matches!(code, 521 | 554).then_some(&mut greetings.refused);
+        for (sessions, organisations) in refused.into_iter().chain([&mut greetings.any]) {
+            *sessions += 1;
+            organisations.add(hash);
         }
-    }
-
-    /// A session whose server had greeted ended.
-    pub(super) fn left(&mut self, server: Addr) {
-        if let Some((_, count)) = self.open.iter_mut().find(|(addr, _)| *addr == server) {
-            *count = count.saturating_sub(1);
+        let shown = organisation.unwrap_or_default();
+        if greetings.sample.len() < SAMPLES
+            && !greetings.sample.iter().any(|(c, name)| *c == code && name.as_bytes() == shown)
+        {
+            let mut text = Text::new();
+            text.set(shown, NAME_BYTES);
+            greetings.sample.push((code, text));
         }
-        self.open.retain(|(_, count)| *count > 0);
-    }
-
-    /// Sessions with a server that are open.
-    pub(super) fn open(&self, server: Addr) -> u64 {
-        let found = self.open.iter().find(|(addr, _)| *addr == server);
-        found.map_or(0, |(_, count)| u64::from(*count))
     }
 
     /// What became of attempts in the last 10 minutes: whether any succeeded.
@@ -196,4 +250,17 @@ impl Known {
         }
         !known
     }
+}
+
+/// Whether a greeting of this code refuses the client (RFC 5321 section 3.1, RFC 7504).
+pub(super) const fn is_refusal(code: u16) -> bool {
+    matches!(code, 421 | 450 | 521 | 554)
+}
+
+/// What stands for an organisation that does not say its name: the /24 or /48 of an address.
+fn network(addr: Addr) -> [u8; 16] {
+    let mut octets = *addr.octets();
+    let kept = if addr.is_v4() { 15 } else { 6 };
+    octets.iter_mut().skip(kept).for_each(|octet| *octet = 0);
+    octets
 }

@@ -6,7 +6,7 @@ use core::hash::BuildHasher;
 
 use foldhash::quality::FixedState;
 
-use super::contacts::Contacts;
+use super::contacts::{Contacts, Open};
 use super::distinct::Distinct;
 use super::filter::Few;
 use super::lookups::Lookups;
@@ -217,18 +217,6 @@ impl Loops {
     }
 }
 
-/// Receivers that greeted, and those that refused in their greeting.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Greetings {
-    /// Sessions with a greeting.
-    pub(super) total: u64,
-    /// Of those, refused for good (521, 554), and by which organisations.
-    pub(super) refused: (u64, Few),
-    /// Of those, refused or put off (421, 450), likewise.
-    pub(super) any: (u64, Few),
-    pub(super) sample: Vec<(u16, Text)>,
-}
-
 /// Distinct servers of each hour, and connections, of a mail host.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Baseline {
@@ -277,6 +265,19 @@ impl Baseline {
     }
 }
 
+/// What counting depends on, besides what happens.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// What the operator says that the host is for.
+    pub role: Role,
+    /// It is watched, or judged as if it were; else it is a client of a watched server.
+    pub outbound: bool,
+    /// Keyed, and good in all bits.
+    pub hasher: &'a FixedState,
+    /// Caps.
+    pub limits: &'a Limits,
+}
+
 /// What is known of a host.
 #[derive(Clone, Debug, Default)]
 pub struct Host {
@@ -295,8 +296,9 @@ pub struct Host {
     pub(super) plain: Window<Connects>,
     pub(super) resets: Window<Resets>,
     pub(super) loops: Window<Loops>,
-    pub(super) greetings: Window<Greetings>,
-    pub(super) contacts: Contacts,
+    pub(super) open: Open,
+    /// Of hosts that are watched only.
+    pub(super) contacts: Option<Box<Contacts>>,
     pub(super) lookups: Option<Box<Lookups>>,
     /// Seen answering DNS questions as a resolver does: what it asks, it asks for others.
     pub(super) resolves: bool,
@@ -325,30 +327,25 @@ impl Host {
         role == Role::Gateway || self.stacks.len() >= STACKS
     }
 
-    /// Counts what happened. Only of watched clients and clients of watched servers; `hasher` is keyed.
-    pub fn note(
-        &mut self,
-        at: Stamp,
-        happening: &Happening<'_>,
-        role: Role,
-        hasher: &FixedState,
-        limits: &Limits,
-    ) {
+    /// Counts what happened. Only of watched clients and clients of watched servers.
+    pub fn note(&mut self, at: Stamp, happening: &Happening<'_>, terms: &Terms<'_>) {
+        let Terms { hasher, limits, outbound, .. } = *terms;
         match *happening {
-            Happening::Opened { flow, stack } => {
-                self.note_opened(at, flow, stack, role, hasher, limits)
-            }
+            Happening::Opened { flow, stack } => self.note_opened(at, flow, stack, terms),
             Happening::Dns { lookup, losses, known_resolver } => {
                 let lookups =
                     self.lookups.get_or_insert_with(|| Box::new(Lookups::new(at, losses)));
                 let foreign = known_resolver == Some(false);
                 self.asked_anew = lookups.note(at, lookup, losses, foreign, hasher, limits);
             }
-            Happening::Greeted { flow, .. } => self.contacts.greeted(flow.server.addr),
+            Happening::Greeted { flow, .. } => self.open.greeted(flow.server.addr),
             Happening::Attempt { flow, .. } if is_submission(flow.server.port) => {}
             Happening::Attempt { flow, end } => {
                 let hash = hasher.hash_one(flow.server.addr);
-                self.contacts.attempt(at, flow.server.addr, hash, end);
+                if outbound {
+                    let contacts = self.contacts.get_or_insert_default();
+                    contacts.attempt(at, flow.server.addr, hash, end);
+                }
                 let attempts = self.attempts.at(at, MINUTES_10);
                 attempts.total += 1;
                 match end {
@@ -368,19 +365,12 @@ impl Host {
                     self.idle_now.push((server, 1));
                 }
             }
-            Happening::Ended { session, held } => self.note_ended(at, session, held, hasher),
+            Happening::Ended { session, held } => self.note_ended(at, session, held, terms),
         }
     }
 
-    fn note_opened(
-        &mut self,
-        at: Stamp,
-        flow: &Flow,
-        stack: u32,
-        role: Role,
-        hasher: &FixedState,
-        limits: &Limits,
-    ) {
+    fn note_opened(&mut self, at: Stamp, flow: &Flow, stack: u32, terms: &Terms<'_>) {
+        let Terms { role, outbound, hasher, limits } = *terms;
         if stack != 0 && self.stacks.len() < STACKS && !self.stacks.contains(&stack) {
             self.stacks.push(stack);
         }
@@ -393,7 +383,10 @@ impl Host {
         if self.is_mail_host(role) {
             self.baseline.get_or_insert_default().add(at, hash, stack != 0);
         }
-        self.contacts.opened(at, flow.server.addr, hash, stack != 0, limits);
+        if outbound {
+            let contacts = self.contacts.get_or_insert_default();
+            contacts.opened(at, flow.server.addr, hash, stack != 0, limits);
+        }
         if stack != 0
             && let Some(lookups) = &mut self.lookups
         {
@@ -402,7 +395,8 @@ impl Host {
         }
     }
 
-    fn note_ended(&mut self, at: Stamp, session: &Session, held: bool, hasher: &FixedState) {
+    fn note_ended(&mut self, at: Stamp, session: &Session, held: bool, terms: &Terms<'_>) {
+        let Terms { outbound, hasher, .. } = *terms;
         let server = session.flow.server.addr;
         let hash = hasher.hash_one(server);
         if held {
@@ -417,13 +411,16 @@ impl Host {
             self.note_name(at, session.helo.as_bytes(), hasher);
         }
         if session.greeting_code.is_some() {
-            self.contacts.left(server);
-            self.note_greeting_of(at, session, hasher);
+            self.open.left(server);
         }
-        if !is_submission(session.flow.server.port)
-            && (session.client_bytes > 0 || is_empty_connect(session))
-        {
-            self.contacts.ended(at, hash, session.client_bytes > 0);
+        if outbound && !is_submission(session.flow.server.port) {
+            let contacts = self.contacts.get_or_insert_default();
+            if session.greeting_code.is_some() && is_public(server) {
+                contacts.was_greeted(at, session, hasher);
+            }
+            if session.client_bytes > 0 || is_empty_connect(session) {
+                contacts.ended(at, hash, session.client_bytes > 0);
+            }
         }
         if is_left_by_client(session) && !held {
             let resets = self.resets.at(at, HOUR);
@@ -452,38 +449,6 @@ impl Host {
             let plain = self.plain.at(at, DAY);
             plain.total += 1;
             plain.servers.add(hash);
-        }
-    }
-
-    fn note_greeting_of(&mut self, at: Stamp, session: &Session, hasher: &FixedState) {
-        let server = session.flow.server;
-        if is_submission(server.port) || !is_public(server.addr) {
-            return;
-        }
-        let greetings = self.greetings.at(at, HOUR);
-        greetings.total += 1;
-        let Some(code) = session.greeting_code.filter(|code| is_refusal(*code)) else { return };
-        let lower = name::Lower::new(session.refused_by.as_bytes());
-        let organisation = name::organisation(lower.as_bytes()).filter(|_| {
-            name::any_ip(lower.as_bytes()).is_none()
-                && lower.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(b))
-        });
-        let hash = match organisation {
-            Some(name) => hasher.hash_one(name),
-            None => hasher.hash_one(network(server.addr)),
-        };
-        let refused = matches!(code, 521 | 554).then_some(&mut greetings.refused);
-        for (sessions, organisations) in refused.into_iter().chain([&mut greetings.any]) {
-            *sessions += 1;
-            organisations.add(hash);
-        }
-        let shown = organisation.unwrap_or_default();
-        if greetings.sample.len() < SAMPLES
-            && !greetings.sample.iter().any(|(c, name)| *c == code && name.as_bytes() == shown)
-        {
-            let mut text = Text::new();
-            text.set(shown, NAME_BYTES);
-            greetings.sample.push((code, text));
         }
     }
 
@@ -551,19 +516,6 @@ pub(super) fn is_idle_talk(session: &Session) -> bool {
         && session.starttls == Starttls::Unused
         && session.errors_4xx == 0
         && session.errors_5xx == 0
-}
-
-/// Whether a greeting of this code refuses the client (RFC 5321 section 3.1, RFC 7504).
-pub(super) const fn is_refusal(code: u16) -> bool {
-    matches!(code, 421 | 450 | 521 | 554)
-}
-
-/// What stands for an organisation that does not say its name: the /24 or /48 of an address.
-fn network(addr: Addr) -> [u8; 16] {
-    let mut octets = *addr.octets();
-    let kept = if addr.is_v4() { 15 } else { 6 };
-    octets.iter_mut().skip(kept).for_each(|octet| *octet = 0);
-    octets
 }
 
 /// Whether the client used the server for something, was offered STARTTLS, and did not ask for it.

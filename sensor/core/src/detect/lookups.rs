@@ -248,7 +248,8 @@ fn await_it(list: &mut Vec<Awaited>, at: Stamp, hash: u64, domain: &[u8], resolv
 
 /// What was waited for and came in time.
 fn take(list: &mut Vec<Awaited>, at: Stamp, hash: u64, once: bool) -> Option<Awaited> {
-    let place =
-        list.iter().position(|one| one.hash == hash && at >= one.at && at.since(one.at) <= FOLLOWED)?;
+    let place = list
+        .iter()
+        .position(|one| one.hash == hash && at >= one.at && at.since(one.at) <= FOLLOWED)?;
     if once { Some(list.remove(place)) } else { list.get(place).cloned() }
 }

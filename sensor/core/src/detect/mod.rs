@@ -29,7 +29,7 @@ use bitflags::bitflags;
 use crate::base::{Addr, Nanos, Net, Stamp, Text};
 use crate::smtp::Session;
 
-pub use host::{Happening, Host, Reached, Role};
+pub use host::{Happening, Host, Reached, Role, Terms};
 pub use special::{is_loopback, is_public};
 pub use tuning::{Given, Tuned, Tuning, TuningError};
 

@@ -4,8 +4,9 @@ use alloc::string::String;
 use alloc::vec;
 use core::fmt::Write;
 
+use super::contacts::{Greetings, is_refusal};
 use super::filter::Few;
-use super::host::{Greetings, Happening, is_refusal, is_submission};
+use super::host::{Happening, is_submission};
 use super::special::is_public;
 use super::{
     Directions, Entry, Evidence, EvidenceValue, HostCx, Level, Match, Needs, NotObservable, Rule,
@@ -69,7 +70,7 @@ fn banner_refusal(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
     {
         return None;
     }
-    let [now, before] = cx.host.greetings.halves();
+    let [now, before] = cx.host.contacts.as_deref()?.greetings.halves();
     let total = now.total + before.total;
     let sum = |a: &(u64, Few), b: &(u64, Few)| (a.0 + b.0, Few::union([&a.1, &b.1]));
     let enough = |(sessions, organisations): (u64, u64)| {

@@ -479,7 +479,7 @@ fn concurrency(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
     if cx.role.is_prober() || many || is_submission(flow.server.port) {
         return None;
     }
-    let open = cx.host.contacts.open(flow.server.addr);
+    let open = cx.host.open.with(flow.server.addr);
     let most = if mail_host { cx.settings.count(2) } else { cx.settings.count(1) };
     let (level, limit) = if open >= most {
         (0, most)

@@ -8,7 +8,7 @@ use core::net::IpAddr;
 
 use foldhash::quality::FixedState;
 
-use super::host::{Happening, Host, Reached, Role};
+use super::host::{Happening, Host, Reached, Role, Terms};
 use super::*;
 use crate::base::{Endpoint, Flow, HOUR, Limits, MINUTE, Nanos, SECOND, Stamp};
 use crate::smtp::{Capability, CaptureState, Close, HeloVerb, Starttls, Visible};
@@ -106,7 +106,9 @@ impl Bench {
 
     fn happen(&mut self, at: Nanos, happening: Happening<'_>) -> Vec<Found> {
         let now = START.plus(at);
-        self.host.note(now, &happening, self.role, &self.hasher, &Limits::default());
+        let limits = Limits::default();
+        let (role, outbound, hasher) = (self.role, self.outbound, &self.hasher);
+        self.host.note(now, &happening, &Terms { role, outbound, hasher, limits: &limits });
         self.matches.clear();
         for (index, entry) in (0u16..).zip(ALL) {
             let Rule::Host(rule) = entry.rule else { continue };

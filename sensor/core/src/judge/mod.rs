@@ -20,7 +20,7 @@ pub use event::{Direction, Event, EventSink, Finding, Status};
 use crate::base::{Addr, Counters, Endpoint, Flow, Limits, Net, Stamp};
 use crate::detect::{
     ALL, Directions, Entry, Happening, Hit, HostCx, Match, NotObservable, Reached, Role, Rule,
-    Severity, Subject, Tuned, Tuning, is_loopback,
+    Severity, Subject, Terms, Tuned, Tuning, is_loopback,
 };
 use crate::dns::Lookup;
 use crate::smtp::{CaptureState, Session, Visible};
@@ -181,8 +181,8 @@ impl Judge {
             return;
         }
         let resolvers = &self.settings.resolvers;
-        let known_resolver = (!resolvers.is_empty())
-            .then(|| resolvers.iter().any(|net| net.contains(server.addr)));
+        let known_resolver =
+            (!resolvers.is_empty()).then(|| resolvers.iter().any(|net| net.contains(server.addr)));
         let flow = Flow { client, server, start: at, ..Flow::default() };
         let happening = Happening::Dns { lookup, losses, known_resolver };
         self.happened(at, &flow, None, happening, sink);
@@ -233,10 +233,12 @@ impl Judge {
     ) {
         let Some(judged) = self.judged(flow) else { return };
         let known = self.hosts.get(judged.host, at, &mut self.counters);
-        known.host.note(at, &happening, judged.role, &self.hasher, &self.settings.limits);
+        let outbound = judged.outbound();
+        let (hasher, limits) = (&self.hasher, &self.settings.limits);
+        let terms = Terms { role: judged.role, outbound, hasher, limits };
+        known.host.note(at, &happening, &terms);
         // The ports and the route of a question are not those of a connection.
         let shown = (!matches!(happening, Happening::Dns { .. })).then_some(*flow);
-        let outbound = judged.outbound();
         for (index, entry) in (0u16..).zip(ALL) {
             let Rule::Host(rule) = entry.rule else { continue };
             let Some(settings) = enabled(&self.settings.tuning, index, entry, judged) else {

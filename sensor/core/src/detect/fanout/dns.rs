@@ -151,10 +151,7 @@ const MAIL_HOST_WARM: Nanos = DAY;
 
 fn no_dns_before_connect(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
     let Happening::Opened { flow, stack: 1.. } = happening else { return None };
-    if cx.role.is_prober()
-        || cx.host.is_gateway(cx.role)
-        || is_submission(flow.server.port)
-    {
+    if cx.role.is_prober() || cx.host.is_gateway(cx.role) || is_submission(flow.server.port) {
         return None;
     }
     let lookups = cx.host.lookups.as_deref()?;

@@ -82,7 +82,7 @@ fn conn_rate(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
     if cx.host.is_mail_host(cx.role) {
         return off_habit(cx);
     }
-    let [now, before] = cx.host.contacts.syns.halves();
+    let [now, before] = cx.host.contacts.as_deref()?.syns.halves();
     let syns = now.total + before.total;
     let servers = Few::union([&now.servers, &before.servers]);
     if syns < cx.settings.count(0) || servers < cx.settings.count(2) {
@@ -195,12 +195,13 @@ fn first_contact_ratio(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Mat
     if cx.role.is_prober() || strangers || is_submission(flow.server.port) {
         return None;
     }
-    let known = &cx.host.contacts.known;
+    let contacts = cx.host.contacts.as_deref()?;
+    let known = &contacts.known;
     let age: Nanos = cx.now.since(known.since?);
-    let [now, before] = cx.host.contacts.fresh.halves();
+    let [now, before] = contacts.fresh.halves();
     let (all, fresh) = (count(&cx.host.tried_1h), Distinct::union([now, before]));
-    let habit = !cx.host.is_mail_host(cx.role)
-        || known.count.saturating_sub(fresh) >= cx.settings.count(3);
+    let habit =
+        !cx.host.is_mail_host(cx.role) || known.count.saturating_sub(fresh) >= cx.settings.count(3);
     if age < cx.settings.span(2)
         || !habit
         || cx.host.is_gateway(cx.role)

@@ -27,15 +27,13 @@ pub(in crate::detect) static SYN_FAIL_RATIO: Entry = Entry {
     needs: Needs::TCP,
     unseen: NotObservable::PROCESS.union(NotObservable::DNS),
     directions: Directions::OUT,
-    levels: &[
-        Level {
-            name: "many_fail",
-            when: "at least `percent` of at least `attempts` in 10 minutes failed, to at least `servers` servers, and a public \
+    levels: &[Level {
+        name: "many_fail",
+        when: "at least `percent` of at least `attempts` in 10 minutes failed, to at least `servers` servers, and a public \
                    mail server was reached within the hour",
-            severity: Severity::High,
-            weight: Weight::Behaviour { plane: "traffic", family: "fanout", strong: true },
-        },
-    ],
+        severity: Severity::High,
+        weight: Weight::Behaviour { plane: "traffic", family: "fanout", strong: true },
+    }],
     window: HOUR,
     settings: &[
         Setting {
@@ -88,7 +86,8 @@ fn syn_fail_ratio(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
 
 /// Whether public servers were tried within the hour and none was reached.
 fn is_shut_out(cx: &HostCx<'_>) -> bool {
-    let halves = cx.host.contacts.foreign.halves();
+    let Some(contacts) = &cx.host.contacts else { return false };
+    let halves = contacts.foreign.halves();
     halves.iter().all(|f| f.reached == 0) && halves.iter().any(|f| f.refused + f.silent > 0)
 }
 
@@ -151,7 +150,7 @@ fn egress_blocked(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
     if cx.role.is_prober() || is_submission(flow.server.port) || !is_shut_out(cx) {
         return None;
     }
-    let [now, before] = cx.host.contacts.foreign.halves();
+    let [now, before] = cx.host.contacts.as_deref()?.foreign.halves();
     let (refused, silent) = (now.refused + before.refused, now.silent + before.silent);
     let servers = Few::union([&now.servers, &before.servers]);
     if refused + silent < cx.settings.count(0) || servers < cx.settings.count(1) {
@@ -235,7 +234,7 @@ fn port25_sweep(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
     }
     let (least, percent) = (cx.settings.count(0), cx.settings.percent(1));
     let (level, servers, key, seen) = if matches!(happening, Happening::Opened { .. }) {
-        let [now, before] = cx.host.contacts.steps.halves();
+        let [now, before] = cx.host.contacts.as_deref()?.steps.halves();
         let (steps, near) = (now.total + before.total, now.near + before.near);
         let servers = count(&cx.host.tried_10m);
         if cx.host.is_mail_host(cx.role)
@@ -247,14 +246,12 @@ fn port25_sweep(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
         }
         (1, servers, "in_order", near)
     } else {
-        let [now, before] = cx.host.contacts.swept.halves();
+        let [now, before] = cx.host.contacts.as_deref()?.swept.halves();
         let all = Distinct::union([&now.all, &before.all]);
         let spoken = Distinct::union([&now.spoken, &before.spoken]);
         let silent = all.saturating_sub(spoken);
         // Where nothing is reached at all nothing can be said: `fanout.egress_blocked`.
-        if all < least
-            || silent * 100 < all * percent
-            || !Contacts::any_reached(&cx.host.attempts)
+        if all < least || silent * 100 < all * percent || !Contacts::any_reached(&cx.host.attempts)
         {
             return None;
         }

@@ -506,7 +506,9 @@ fn a_host_of_a_hundred_thousand_servers_and_names_stays_small() {
             Happening::Ended { session: &session, held: false },
             Happening::Ended { session: &empty(n), held: false },
         ] {
-            bench.host.note(at, &happening, bench.role, &bench.hasher, &Limits::default());
+            let limits = Limits::default();
+            let (role, outbound, hasher) = (bench.role, true, &bench.hasher);
+            bench.host.note(at, &happening, &Terms { role, outbound, hasher, limits: &limits });
         }
     }
     let host = &bench.host;

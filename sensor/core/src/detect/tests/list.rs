@@ -61,8 +61,10 @@ fn ids_are_unique_and_families_stand_together() {
     for entry in ALL {
         assert!(ids.insert(entry.id), "{} stands there twice", entry.id);
         let (family, name) = entry.id.split_once('.').unwrap();
-        let plain =
-            |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        let plain = |s: &str| {
+            !s.is_empty()
+                && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
         assert!(plain(family) && plain(name), "{}", entry.id);
         if families.last() != Some(&family) {
             assert!(!families.contains(&family), "{} stands apart from its family", entry.id);

@@ -92,7 +92,13 @@ fn a_mail_host_faster_than_in_any_hour() {
 const RATIO: &str = "fanout.first_contact_ratio";
 
 /// A host that contacts one of `circle` servers in each of `hours`, then `old` of them and `new` others within an hour.
-fn strangers(role: Role, circle: usize, hours: usize, old: usize, new: usize) -> Option<&'static str> {
+fn strangers(
+    role: Role,
+    circle: usize,
+    hours: usize,
+    old: usize,
+    new: usize,
+) -> Option<&'static str> {
     let mut bench = Bench::of(role);
     for hour in 0..hours {
         for n in 0..circle.div_ceil(20) {
@@ -142,7 +148,8 @@ fn nobody_is_reached() {
         (Role::Scanner, 50, 0, 50, None),
     ] {
         let mut bench = Bench::of(role);
-        let ends = core::iter::repeat_n(Refused, refused).chain(core::iter::repeat_n(Silence, silent));
+        let ends =
+            core::iter::repeat_n(Refused, refused).chain(core::iter::repeat_n(Silence, silent));
         let last = ends
             .enumerate()
             .map(|(n, end)| only(BLOCKED, &bench.attempt(0, n % servers, end)))
@@ -521,7 +528,8 @@ fn aborts() {
         let mut bench = Bench::new();
         bench.outbound = outbound;
         (0..good).for_each(|n| drop(bench.ended(0, &honest(n))));
-        let last = (0..bad).map(|n| only(RST, &bench.ended(0, &aborted(n % servers)))).last().unwrap();
+        let last =
+            (0..bad).map(|n| only(RST, &bench.ended(0, &aborted(n % servers)))).last().unwrap();
         assert_eq!(last, expected, "{outbound} {good} {bad} {servers}");
     }
     let innocent: [(&str, fn(&mut Session)); 7] = [

@@ -152,7 +152,10 @@ fn the_first_rule_that_fits_holds() {
         name: None,
         tenant: None,
     });
-    for (client, found) in [(OURS, vec!["fanout.conn_rate", "fanout.dst_ips", "fanout.port25_sweep"]), (ALSO_OURS, vec![])] {
+    for (client, found) in [
+        (OURS, vec!["fanout.conn_rate", "fanout.dst_ips", "fanout.port25_sweep"]),
+        (ALSO_OURS, vec![]),
+    ] {
         let mut court = Court::new(settings.clone());
         for n in 0..50 {
             let flow = session(addr(client), server(n), "").flow;
