@@ -2,7 +2,7 @@
 //! sensor's reader.
 //!
 //! ```text
-//! ~dns CLIENT > SERVER [tcp] [iterative] TYPE NAME                              a question
+//! ~dns CLIENT > SERVER [tcp] [iterative] [cut] TYPE NAME                        a question
 //! ~dns CLIENT > SERVER … TYPE NAME = [OWNER] TYPE DATA; [OWNER] TYPE DATA …     a question and its answer
 //! ~dns CLIENT > SERVER … TYPE NAME = nxdomain | servfail | refused | nothing    the same without records
 //! ```
@@ -20,6 +20,8 @@ pub struct Message {
     pub response: bool,
     /// RD.
     pub recursion: bool,
+    /// TC: not all of it is there.
+    pub truncated: bool,
     /// What became of it.
     pub rcode: u8,
     /// Over TCP, its length before it.
@@ -82,7 +84,7 @@ fn end(text: &str, port: u16) -> Result<SocketAddr, String> {
 
 /// Reads what stands behind `~dns`.
 pub fn parse(text: &str, id: u16) -> Result<Exchange, String> {
-    const WANTED: &str = "~dns wants CLIENT > SERVER [tcp] [iterative] TYPE NAME [= ANSWER]";
+    const WANTED: &str = "~dns wants CLIENT > SERVER [tcp] [iterative] [cut] TYPE NAME [= ANSWER]";
     let (asked, answered) = match text.split_once(" =") {
         Some((asked, answered)) => (asked, Some(answered.trim())),
         None => (text, None),
@@ -94,11 +96,12 @@ pub fn parse(text: &str, id: u16) -> Result<Exchange, String> {
         return Err(WANTED.into());
     }
     let server = end(next()?, 53)?;
-    let (mut tcp, mut recursion) = (false, true);
+    let (mut tcp, mut recursion, mut cut) = (false, true, false);
     let kind_asked = loop {
         match next()? {
             "tcp" => tcp = true,
             "iterative" => recursion = false,
+            "cut" => cut = true,
             word => break kind(word).ok_or_else(|| format!("{word}: no type of record"))?,
         }
     };
@@ -107,6 +110,7 @@ pub fn parse(text: &str, id: u16) -> Result<Exchange, String> {
         id,
         response: false,
         recursion,
+        truncated: false,
         rcode: 0,
         tcp,
         name,
@@ -114,7 +118,7 @@ pub fn parse(text: &str, id: u16) -> Result<Exchange, String> {
         records: Vec::new(),
     };
     let answer = answered.map(|text| {
-        let mut answer = Message { response: true, ..question.clone() };
+        let mut answer = Message { response: true, truncated: cut, ..question.clone() };
         match text {
             "nothing" => {}
             "nxdomain" => answer.rcode = 3,
@@ -170,7 +174,8 @@ impl Message {
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(&self.id.to_be_bytes());
-        out.push(if self.response { 0x80 } else { 0 } | u8::from(self.recursion));
+        let flags = if self.response { 0x80 } else { 0 } | u8::from(self.truncated) << 1;
+        out.push(flags | u8::from(self.recursion));
         out.push(if self.response { 0x80 } else { 0 } | self.rcode);
         let asked = |r: &&Record| r.owner == self.name || matches!(r.data, Data::Cname(_));
         let aliases: Vec<&str> = self

@@ -139,6 +139,8 @@ fn needs(needs: Needs) -> String {
         (Needs::EARLY, "its early part (up to STARTTLS)"),
         (Needs::TCP, "TCP headers"),
         (Needs::INVENTORY, "the inventory of hosts"),
+        (Needs::DNS, "DNS of the host, on the wire"),
+        (Needs::HISTORY, "some days of history"),
         (Needs::WHOLE, "both directions from the start, without gaps"),
     ]
     .into_iter()

@@ -27,6 +27,7 @@ impl Config {
         judge::Settings {
             watched: nets(&self.watched),
             public: nets(&self.public),
+            resolvers: nets(&self.resolvers),
             hosts: hosts.collect(),
             tuning: self.tuning(seed),
             limits: Limits::clone(&self.limits),

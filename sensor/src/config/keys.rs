@@ -20,7 +20,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("domains", "Your domains. This version knows no keys here."),
     ("limits", "Caps and time-outs. What one of them cuts off is counted in the stats line."),
     ("detect", "Changes to a detection: `[detect.\"helo.bare_ip\"]`, the id in quotation marks."),
-    ("dns", "Name service. This version knows no keys here."),
+    ("dns", "Name service."),
     ("auth", "Mail authentication. This version knows no keys here."),
     ("feeds", "Lists of others. This version knows no keys here."),
     (
@@ -126,6 +126,13 @@ const NETWORK: &[KeyDoc] = &[
         "Addresses under which your hosts appear outside when they are behind NAT; a HELO literal with one of them is right.",
     ),
 ];
+
+const DNS: &[KeyDoc] = &[key(
+    "resolvers",
+    "list of addresses and networks",
+    "[]",
+    "Resolvers that your hosts are to use: `fanout.resolver_bypass` is judged by them. Empty: it is not judged.",
+)];
 
 const HOSTS: &[KeyDoc] = &[
     key(
@@ -234,6 +241,7 @@ pub fn of(section: &str) -> Vec<KeyDoc> {
     match section {
         "capture" => CAPTURE.to_vec(),
         "network" => NETWORK.to_vec(),
+        "dns" => DNS.to_vec(),
         "hosts" => HOSTS.to_vec(),
         "detect" => DETECT.to_vec(),
         "privacy" => PRIVACY.to_vec(),

@@ -156,6 +156,8 @@ pub struct Config {
     pub watched: Vec<Net>,
     /// Addresses under which watched hosts appear outside (NAT).
     pub public: Vec<Net>,
+    /// Resolvers that watched hosts use; none: not said.
+    pub resolvers: Vec<Net>,
     /// What is known of hosts; the first that fits holds, longer networks stand before shorter ones.
     pub hosts: Vec<Host>,
     /// Caps and time-outs.
@@ -188,6 +190,7 @@ impl Default for Config {
             stats_every: MINUTE,
             watched: Vec::new(),
             public: Vec::new(),
+            resolvers: Vec::new(),
             hosts: Vec::new(),
             limits: Limits::default(),
             detect: Vec::new(),
@@ -275,6 +278,7 @@ impl Config {
                 "network" => {
                     section(&mut reader, "network", value, |r, k, v| config.network(r, k, v))
                 }
+                "dns" => section(&mut reader, "dns", value, |r, k, v| config.dns(r, k, v)),
                 "hosts" => config.hosts(&mut reader, value),
                 "limits" => section(&mut reader, "limits", value, |r, k, v| config.limits(r, k, v)),
                 "detect" => config.detects(&mut reader, value, rules),
@@ -283,7 +287,7 @@ impl Config {
                 }
                 "output" => outputs.push(value),
                 "ack" => config.acks(&mut reader, value, rules),
-                name @ ("domains" | "dns" | "auth" | "feeds" | "verdict") => {
+                name @ ("domains" | "auth" | "feeds" | "verdict") => {
                     section(&mut reader, name, value, |_, _, _| false);
                 }
                 _ => reader.unknown(key, "the file", keys::SECTIONS.iter().map(|(name, _)| *name)),

@@ -94,6 +94,16 @@ impl Config {
         true
     }
 
+    pub(super) fn dns<'s>(&mut self, r: &mut Reader<'s>, key: &str, value: &Value<'s>) -> bool {
+        if key != "resolvers" {
+            return false;
+        }
+        if let Some(nets) = r.list(value, "a list of addresses and networks", |r, v| r.net(v)) {
+            self.resolvers = nets;
+        }
+        true
+    }
+
     pub(super) fn hosts<'s>(&mut self, r: &mut Reader<'s>, value: &Value<'s>) {
         let Some(table) = r.table(value, "a section such as [hosts.\"192.0.2.0/24\"]") else {
             return;

@@ -129,8 +129,8 @@ fn faults_have_their_place_and_the_nearest_key() {
             "x.toml:2:1: unknown key \"xyzzy\" in [capture]; known: name, ports, workers, interfaces, method, interests, observe, ring, stats",
         ),
         (
-            "[dns]\nserver = 1\n",
-            "x.toml:2:1: unknown key \"server\" in [dns]; this version knows no keys there",
+            "[feeds]\nserver = 1\n",
+            "x.toml:2:1: unknown key \"server\" in [feeds]; this version knows no keys there",
         ),
         (
             "[capture]\nports = 25\n",

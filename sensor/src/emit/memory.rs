@@ -19,8 +19,8 @@ const PLACES: u64 = 16 * 96;
 const DATAGRAM: u64 = 512;
 /// A flow and its interface, or a SYN that is kept, and its share of an index that is half full.
 const POINT: u64 = 256;
-/// A judged host: windows, distinct counts and names of all rules, and its share of the index.
-const HOST: u64 = 16 << 10;
+/// A judged host: windows, distinct counts and names of all rules, and its share of the index; its filters aside.
+const HOST: u64 = 32 << 10;
 /// Evidence of a finding: eight pieces, each with a HELO argument's bytes.
 const PIECES: u64 = 8;
 /// What is there without any traffic: code, the reader's buffers, the output's.
@@ -35,12 +35,13 @@ const BASE: u64 = 16 << 20;
 ///   base
 /// + flows × flow + sessions × (session + lines of both sides + pending + places + (1 + waiting_transactions) × message)
 /// + reorder_total, in which what a waiting segment takes beside its bytes is counted
-/// + fragment_bytes + fragment_datagrams × datagram
+/// + 2 × (fragment_bytes + fragment_datagrams × datagram)
 /// + (2 × point_flows + point_handshakes) × point
-/// + hosts × host + findings × (finding + evidence)
+/// + hosts × (host + 2 × (dns_filter_bytes + history_filter_bytes)) + findings × (finding + evidence)
 /// ```
 ///
-/// Limits of tables hold for the whole sensor, those of fragments for each worker's front end.
+/// Limits of tables hold for the whole sensor, those of fragments for each worker's front end, once for TCP and once for
+/// DNS.
 pub fn worst_case(limits: &Limits, workers: usize) -> u64 {
     let size = |n: usize| n as u64;
     let message = sum([
@@ -63,6 +64,8 @@ pub fn worst_case(limits: &Limits, workers: usize) -> u64 {
     let piece =
         sum([size(size_of::<Evidence>()), size(size_of::<Text>()), size(limits.helo_bytes)]);
     let finding = sum([size(size_of::<Finding>()), PIECES.saturating_mul(piece)]);
+    let filters = sum([size(limits.dns_filter_bytes), size(limits.history_filter_bytes)]);
+    let host = sum([HOST, filters.saturating_mul(2)]);
     let fragments = sum([size(limits.fragment_bytes), times(DATAGRAM, limits.fragment_datagrams)]);
     // Of connections and of datagrams.
     let points = sum([times(2 * POINT, limits.point_flows), times(POINT, limits.point_handshakes)]);
@@ -72,8 +75,8 @@ pub fn worst_case(limits: &Limits, workers: usize) -> u64 {
         times(FLOW, limits.flows),
         times(session, limits.sessions),
         size(limits.reorder_total),
-        times(fragments, workers.max(1)),
-        times(HOST, limits.hosts),
+        times(fragments.saturating_mul(2), workers.max(1)),
+        times(host, limits.hosts),
         times(finding, limits.findings),
     ])
 }
@@ -109,6 +112,8 @@ mod tests {
             "recipients",
             "field_bytes",
             "hosts",
+            "dns_filter_bytes",
+            "history_filter_bytes",
             "findings",
         ] {
             let mut limits = Limits::default();

@@ -96,6 +96,10 @@ limits! {
     field_bytes: usize = 1024;
     /// Records of a DNS answer that are looked at.
     dns_records: usize = 64;
+    /// Bytes of a host's filter of addresses that DNS has named, kept twice, and only of hosts of which DNS was seen.
+    dns_filter_bytes: usize = 2048;
+    /// Bytes of a host's filter of destinations known for a month, kept twice, and only of hosts with more than a few.
+    history_filter_bytes: usize = 2048;
     /// Hosts that are judged at a time.
     hosts: usize = 16_384;
     /// Findings open at a time.

@@ -6,10 +6,15 @@ use core::hash::BuildHasher;
 
 use foldhash::quality::FixedState;
 
+use super::contacts::{Contacts, Open};
 use super::distinct::Distinct;
+use super::filter::Few;
+use super::lookups::Lookups;
 use super::name;
+use super::special::is_public;
 use super::window::Window;
-use crate::base::{Addr, DAY, Flow, HOUR, MINUTE, Nanos, Stamp, Text};
+use crate::base::{Addr, DAY, Flow, HOUR, Limits, MINUTE, Nanos, Stamp, Text};
+use crate::dns::Lookup;
 use crate::smtp::{Capability, Close, Session, Starttls, Visible};
 
 /// What a host is for, as its operator says (catalogue section 0.2).
@@ -70,6 +75,22 @@ pub enum Happening<'a> {
         /// How.
         end: Reached,
     },
+    /// A server greeted it with this code.
+    Greeted {
+        /// The connection.
+        flow: &'a Flow,
+        /// The code.
+        code: u16,
+    },
+    /// It asked DNS something, or was answered.
+    Dns {
+        /// The question or answer.
+        lookup: &'a Lookup,
+        /// How often the source reported losses so far.
+        losses: u64,
+        /// Whether the operator names the server a resolver; `None` where none are named.
+        known_resolver: Option<bool>,
+    },
     /// It has kept silent for so long since the server's last reply.
     Held {
         /// The session so far.
@@ -101,6 +122,8 @@ pub enum Reached {
 const NAMES: usize = 16;
 /// Servers of which the idle connections are counted.
 const IDLE_SERVERS: usize = 16;
+/// Servers of which sessions without a purpose are counted.
+const LOOP_SERVERS: usize = 16;
 /// SYN fingerprints that are remembered; three of them are a gateway (guard G6).
 const STACKS: usize = 3;
 /// Bytes of a name that are kept for evidence.
@@ -168,40 +191,91 @@ pub(super) struct Connects {
     pub(super) servers: Distinct,
 }
 
-/// Distinct servers of each hour, of a mail host.
+/// Sessions of which it is known how the client left, and those it reset while it was its turn.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Resets {
+    pub(super) total: u64,
+    pub(super) reset: u64,
+    pub(super) servers: Few,
+}
+
+/// Sessions with a server in which nothing was done, by server.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Loops(Vec<(Addr, u64)>);
+
+impl Loops {
+    fn add(&mut self, server: Addr) {
+        if let Some((_, count)) = self.0.iter_mut().find(|(addr, _)| *addr == server) {
+            *count += 1;
+        } else if self.0.len() < LOOP_SERVERS {
+            self.0.push((server, 1));
+        }
+    }
+
+    pub(super) fn of(&self, server: Addr) -> u64 {
+        self.0.iter().find(|(addr, _)| *addr == server).map_or(0, |(_, count)| *count)
+    }
+}
+
+/// Distinct servers of each hour, and connections, of a mail host.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Baseline {
     hour: u64,
     now: Distinct,
     pub(super) before: Vec<u16>,
+    /// Connections of this hour.
+    pub(super) connects: u64,
+    /// Connections of the hours before.
+    pub(super) connects_before: Vec<u16>,
 }
 
 impl Baseline {
-    fn add(&mut self, at: Stamp, hash: u64) {
+    fn add(&mut self, at: Stamp, hash: u64, syn: bool) {
         // A stamp just before the hour, after one just behind it, counts in the hour that began.
         let hour = at.as_nanos() / HOUR;
         if hour != self.hour && hour.wrapping_add(1) != self.hour {
             let gone = hour.saturating_sub(self.hour);
             if self.hour != 0 && (1..=HISTORY as u64).contains(&gone) {
                 let done = u16::try_from(self.now()).unwrap_or(u16::MAX);
-                let quiet = core::iter::repeat_n(0, usize::try_from(gone - 1).unwrap_or(0));
-                self.before.extend(core::iter::once(done).chain(quiet));
-                let over = self.before.len().saturating_sub(HISTORY);
-                self.before.drain(..over);
+                let connects = u16::try_from(self.connects).unwrap_or(u16::MAX);
+                let quiet = usize::try_from(gone - 1).unwrap_or(0);
+                for (list, done) in
+                    [(&mut self.before, done), (&mut self.connects_before, connects)]
+                {
+                    list.extend(core::iter::once(done).chain(core::iter::repeat_n(0, quiet)));
+                    let over = list.len().saturating_sub(HISTORY);
+                    list.drain(..over);
+                }
             } else {
                 // The first hour, or a stamp from elsewhere: history begins anew.
                 self.before.clear();
+                self.connects_before.clear();
             }
             self.hour = hour;
             self.now = Distinct::default();
+            self.connects = 0;
         }
         self.now.add(hash);
+        self.connects += u64::from(syn);
     }
 
     /// Servers of this hour.
     pub(super) fn now(&self) -> u64 {
         Distinct::union([&self.now, &Distinct::default()])
     }
+}
+
+/// What counting depends on, besides what happens.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// What the operator says that the host is for.
+    pub role: Role,
+    /// It is watched, or judged as if it were; else it is a client of a watched server.
+    pub outbound: bool,
+    /// Keyed, and good in all bits.
+    pub hasher: &'a FixedState,
+    /// Caps.
+    pub limits: &'a Limits,
 }
 
 /// What is known of a host.
@@ -222,12 +296,27 @@ pub struct Host {
     pub(super) plain: Window<Connects>,
     /// Names it took that were the recipient's domain, and when last.
     pub(super) victims: Vec<(u64, Stamp)>,
+    pub(super) resets: Window<Resets>,
+    pub(super) loops: Window<Loops>,
+    pub(super) open: Open,
+    /// Of hosts that are watched only.
+    pub(super) contacts: Option<Box<Contacts>>,
+    pub(super) lookups: Option<Box<Lookups>>,
+    /// Seen answering DNS questions as a resolver does: what it asks, it asks for others.
+    pub(super) resolves: bool,
+    /// The last DNS message was a new one.
+    pub(super) asked_anew: bool,
 }
 
 impl Host {
     /// It was seen answering 220 on port 25: a mail server runs there.
     pub fn note_greeting(&mut self) {
         self.greeted = true;
+    }
+
+    /// It was seen answering questions of others, as a resolver does.
+    pub fn note_resolver(&mut self) {
+        self.resolves = true;
     }
 
     /// Whether many mail servers are its work, as far as is known.
@@ -240,12 +329,25 @@ impl Host {
         role == Role::Gateway || self.stacks.len() >= STACKS
     }
 
-    /// Counts what happened. Only of watched clients and clients of watched servers; `hasher` is keyed.
-    pub fn note(&mut self, at: Stamp, happening: &Happening<'_>, role: Role, hasher: &FixedState) {
+    /// Counts what happened. Only of watched clients and clients of watched servers.
+    pub fn note(&mut self, at: Stamp, happening: &Happening<'_>, terms: &Terms<'_>) {
+        let Terms { hasher, limits, outbound, .. } = *terms;
         match *happening {
-            Happening::Opened { flow, stack } => self.note_opened(at, flow, stack, role, hasher),
+            Happening::Opened { flow, stack } => self.note_opened(at, flow, stack, terms),
+            Happening::Dns { lookup, losses, known_resolver } => {
+                let lookups =
+                    self.lookups.get_or_insert_with(|| Box::new(Lookups::new(at, losses)));
+                let foreign = known_resolver == Some(false);
+                self.asked_anew = lookups.note(at, lookup, losses, foreign, hasher, limits);
+            }
+            Happening::Greeted { flow, .. } => self.open.greeted(flow.server.addr),
             Happening::Attempt { flow, .. } if is_submission(flow.server.port) => {}
             Happening::Attempt { flow, end } => {
+                let hash = hasher.hash_one(flow.server.addr);
+                if outbound {
+                    let contacts = self.contacts.get_or_insert_default();
+                    contacts.attempt(at, flow.server.addr, hash, end);
+                }
                 let attempts = self.attempts.at(at, MINUTES_10);
                 attempts.total += 1;
                 match end {
@@ -253,7 +355,7 @@ impl Host {
                     Reached::Refused => attempts.refused += 1,
                     Reached::Silence => attempts.silent += 1,
                 }
-                attempts.failed_to.add(hasher.hash_one(flow.server.addr));
+                attempts.failed_to.add(hash);
             }
             Happening::Held { session, .. } => {
                 self.holds.at(at, HOUR).held += 1;
@@ -265,11 +367,12 @@ impl Host {
                     self.idle_now.push((server, 1));
                 }
             }
-            Happening::Ended { session, held } => self.note_ended(at, session, held, hasher),
+            Happening::Ended { session, held } => self.note_ended(at, session, held, terms),
         }
     }
 
-    fn note_opened(&mut self, at: Stamp, flow: &Flow, stack: u32, role: Role, hasher: &FixedState) {
+    fn note_opened(&mut self, at: Stamp, flow: &Flow, stack: u32, terms: &Terms<'_>) {
+        let Terms { role, outbound, hasher, limits } = *terms;
         if stack != 0 && self.stacks.len() < STACKS && !self.stacks.contains(&stack) {
             self.stacks.push(stack);
         }
@@ -280,11 +383,22 @@ impl Host {
         self.tried_10m.at(at, MINUTES_10).add(hash, flow.server.addr);
         self.tried_1h.at(at, HOUR).add(hash, flow.server.addr);
         if self.is_mail_host(role) {
-            self.baseline.get_or_insert_default().add(at, hash);
+            self.baseline.get_or_insert_default().add(at, hash, stack != 0);
+        }
+        if outbound {
+            let contacts = self.contacts.get_or_insert_default();
+            contacts.opened(at, flow.server.addr, hash, stack != 0, limits);
+        }
+        if stack != 0
+            && let Some(lookups) = &mut self.lookups
+        {
+            let addr = flow.server.addr;
+            lookups.opened(at, addr, is_public(addr), hasher);
         }
     }
 
-    fn note_ended(&mut self, at: Stamp, session: &Session, held: bool, hasher: &FixedState) {
+    fn note_ended(&mut self, at: Stamp, session: &Session, held: bool, terms: &Terms<'_>) {
+        let Terms { outbound, hasher, .. } = *terms;
         let server = session.flow.server.addr;
         let hash = hasher.hash_one(server);
         if held {
@@ -300,6 +414,29 @@ impl Host {
             if session.conduct.helo_is_recipient {
                 self.note_victim(at, session.helo.as_bytes(), hasher);
             }
+        }
+        if session.greeting_code.is_some() {
+            self.open.left(server);
+        }
+        if outbound && !is_submission(session.flow.server.port) {
+            let contacts = self.contacts.get_or_insert_default();
+            if session.greeting_code.is_some() && is_public(server) {
+                contacts.was_greeted(at, session, hasher);
+            }
+            if session.client_bytes > 0 || is_empty_connect(session) {
+                contacts.ended(at, hash, session.client_bytes > 0);
+            }
+        }
+        if is_left_by_client(session) && !held {
+            let resets = self.resets.at(at, HOUR);
+            resets.total += 1;
+            if is_reset_in_turn(session) {
+                resets.reset += 1;
+                resets.servers.add(hash);
+            }
+        }
+        if is_idle_talk(session) {
+            self.loops.at(at, MINUTES_10).add(server);
         }
         if is_end_of_client(session) {
             let ends = self.ends.at(at, HOUR);
@@ -367,6 +504,32 @@ pub(super) fn is_empty_connect(session: &Session) -> bool {
         && session.client_bytes == 0
         && !refused
         && !is_submission(session.flow.server.port)
+}
+
+/// Whether it was on the client to end the session well, and it is known how it did: all in the clear, and neither did
+/// the server refuse it nor say that it closes.
+pub(super) fn is_left_by_client(session: &Session) -> bool {
+    is_ended_by_client(session)
+        && session.visible == Visible::Plain
+        && !session.said_421
+        && session.greeting_code.is_some_and(|code| code < 400)
+}
+
+/// Whether the client aborted while the server's last word was still unanswered. What follows a FIN or QUIT does not
+/// count: such a session has another end.
+pub(super) fn is_reset_in_turn(session: &Session) -> bool {
+    is_left_by_client(session) && session.close == Some(Close::ClientRst) && session.reset_in_turn
+}
+
+/// Whether the client said its name to a server that was willing, asked for nothing, and left.
+pub(super) fn is_idle_talk(session: &Session) -> bool {
+    is_left_by_client(session)
+        && !session.helo.is_empty()
+        && session.transactions == 0
+        && session.auth.attempts == 0
+        && session.starttls == Starttls::Unused
+        && session.errors_4xx == 0
+        && session.errors_5xx == 0
 }
 
 /// Whether the client used the server for something, was offered STARTTLS, and did not ask for it.

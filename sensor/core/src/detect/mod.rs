@@ -5,14 +5,18 @@
 //! nothing. Everything else, configuration, manual, lines, derives from the entry. What an entry needs and cannot see
 //! makes it silent: nothing is ever argued from what was not seen.
 
+mod contacts;
 mod dialect;
 mod distinct;
 mod dynamic;
 mod fanout;
+mod filter;
 mod helo;
 mod host;
+mod lookups;
 mod name;
 mod random;
+mod reply;
 mod session;
 mod special;
 mod tuning;
@@ -26,8 +30,8 @@ use bitflags::bitflags;
 use crate::base::{Addr, Nanos, Net, Stamp, Text};
 use crate::smtp::{CaptureState, Session};
 
-pub use host::{Happening, Host, Reached, Role};
-pub use special::is_public;
+pub use host::{Happening, Host, Reached, Role, Terms};
+pub use special::{is_loopback, is_public};
 pub use tuning::{Given, Tuned, Tuning, TuningError};
 
 /// All detections. An entry that is not built is not in the list.
@@ -53,13 +57,24 @@ pub static ALL: &[&Entry] = &[
     &session::DATA_BEFORE_354,
     &session::NON_SMTP_COMMAND,
     &session::NO_QUIT,
+    &session::RST_CLOSE,
     &session::HOLD_OPEN,
+    &session::HELO_QUIT_LOOP,
     &session::EMPTY_CONNECT,
+    &session::CONCURRENCY,
     &session::ERROR_FLOOD,
     &session::BARE_NEWLINE,
     &session::SMUGGLING_EOD,
     &fanout::DST_IPS,
+    &fanout::CONN_RATE,
     &fanout::SYN_FAIL_RATIO,
+    &fanout::EGRESS_BLOCKED,
+    &fanout::FIRST_CONTACT_RATIO,
+    &fanout::MX_QUERY_NONMAILER,
+    &fanout::NO_DNS_BEFORE_CONNECT,
+    &fanout::RESOLVER_BYPASS,
+    &fanout::PORT25_SWEEP,
+    &reply::BANNER_REFUSAL,
     &dialect::IGNORES_STARTTLS,
 ];
 
@@ -165,7 +180,7 @@ pub struct HostCx<'a> {
     pub host: &'a Host,
     /// What the operator says that it is for.
     pub role: Role,
-    /// It is watched, or judged as if it were.
+    /// It is watched, or judged as if it were; else it is a client of a watched server.
     pub outbound: bool,
     /// It is watched, and so is the server.
     pub internal: bool,
@@ -257,6 +272,10 @@ bitflags! {
         const INVENTORY = 1 << 3;
         /// Both directions, without a gap, from the start.
         const WHOLE = 1 << 4;
+        /// DNS of the host, on the wire.
+        const DNS = 1 << 5;
+        /// What the host did in the days before.
+        const HISTORY = 1 << 6;
     }
 
     /// Why something could not be seen, for `botlike.not_observable`.

@@ -5,11 +5,16 @@ mod conduct;
 use alloc::vec;
 
 use super::distinct::Distinct;
-use super::host::{Happening, MINUTES_10, is_empty_connect, is_end_of_client};
+use super::filter::Few;
+use super::host::{
+    Happening, MINUTES_10, is_empty_connect, is_end_of_client, is_idle_talk, is_reset_in_turn,
+    is_submission,
+};
+use super::special::is_public;
 use super::tuning::value_of;
 use super::{
     Directions, Entry, Evidence, EvidenceValue, FlowCx, FlowEvent, HostCx, Level, Match, Needs,
-    NotObservable, Rule, Setting, Severity, Value, Weight, is_whole,
+    NotObservable, Role, Rule, Setting, Severity, Value, Weight, is_whole,
 };
 use crate::base::{HOUR, SECOND, Text};
 
@@ -295,4 +300,206 @@ fn empty_connect(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
         Evidence { key: "server", value: EvidenceValue::Addr(session.flow.server.addr) },
     ];
     Some(Match { level: 0, value: 0, evidence })
+}
+
+/// Client aborts.
+pub(super) static RST_CLOSE: Entry = Entry {
+    id: "session.rst_close",
+    rev: 1,
+    name: "Client aborts with RST while it is its turn",
+    what: "A large share of the host's sessions ended by its RST, with the server's last words unanswered, and without QUIT \
+           or FIN before. A program that hangs up like this does not read what it is told.",
+    advice: "Look with the verdict which program it is; alone this asks for nothing.",
+    source: "Beverly, Sollins, Exploiting transport-level characteristics of spam (CEAS 2008)",
+    attack: "",
+    needs: Needs::TCP.union(Needs::WHOLE),
+    unseen: NotObservable::PROCESS.union(NotObservable::ROLE),
+    directions: Directions::all(),
+    levels: &[Level {
+        name: "many",
+        when: "at least `percent` of at least `sessions` sessions in an hour, with at least `servers` servers",
+        severity: Severity::Low,
+        weight: Weight::Behaviour { plane: "protocol", family: "tls_transport", strong: false },
+    }],
+    window: HOUR,
+    settings: &[
+        Setting {
+            key: "sessions",
+            default: Value::Count(20),
+            doc: "The least number of sessions in an hour.",
+        },
+        Setting {
+            key: "percent",
+            default: Value::Percent(50),
+            doc: "The share of them that counts.",
+        },
+        Setting {
+            key: "servers",
+            default: Value::Count(5),
+            doc: "The least number of servers, 64 at most, of a client of yours: health checks abort so, but go to few.",
+        },
+    ],
+    rule: Rule::Host(rst_close),
+};
+
+fn rst_close(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
+    let Happening::Ended { session, held: false } = happening else { return None };
+    // A client that is seen at its servers only is seen with few.
+    let servers_wanted = if cx.outbound { cx.settings.count(2) } else { 1 };
+    if cx.role.is_prober() || !is_reset_in_turn(session) {
+        return None;
+    }
+    let [now, before] = cx.host.resets.halves();
+    let (total, reset) = (now.total + before.total, now.reset + before.reset);
+    let servers = Few::union([&now.servers, &before.servers]);
+    if total < cx.settings.count(0)
+        || reset * 100 < total * cx.settings.percent(1)
+        || servers < servers_wanted
+    {
+        return None;
+    }
+    Some(Match {
+        level: 0,
+        value: 0,
+        evidence: vec![
+            Evidence { key: "sessions", value: EvidenceValue::Count(total) },
+            Evidence { key: "reset", value: EvidenceValue::Count(reset) },
+            Evidence { key: "servers", value: EvidenceValue::Count(servers) },
+            Evidence { key: "window", value: EvidenceValue::Span(HOUR) },
+        ],
+    })
+}
+
+/// Says hello, listens, leaves, and comes again.
+pub(super) static HELO_QUIT_LOOP: Entry = Entry {
+    id: "session.helo_quit_loop",
+    rev: 1,
+    name: "EHLO, nothing, and again",
+    what: "The host comes to one server again and again, says EHLO, reads what the server offers and leaves: no mail, no \
+           AUTH, no STARTTLS. Bots that guess passwords look so for servers that offer AUTH.",
+    advice: "Outbound: find the program that asks. Inbound: limit the client. A monitor of your own: give it its role.",
+    source: "catalogue, session.helo_quit_loop",
+    attack: "T1595, T1110",
+    needs: Needs::EARLY.union(Needs::WHOLE),
+    unseen: NotObservable::PROCESS.union(NotObservable::ROLE),
+    directions: Directions::all(),
+    levels: &[
+        Level {
+            name: "outbound",
+            when: "a client of yours: at least `sessions` such sessions in 10 minutes with one public server",
+            severity: Severity::High,
+            weight: Weight::Behaviour { plane: "protocol", family: "session", strong: true },
+        },
+        Level {
+            name: "inbound",
+            when: "the same by a client of your server",
+            severity: Severity::Medium,
+            weight: Weight::Behaviour { plane: "host", family: "account", strong: false },
+        },
+    ],
+    window: HOUR,
+    settings: &[Setting {
+        key: "sessions",
+        default: Value::Count(20),
+        doc: "Such sessions with one server in 10 minutes. A monitor that looks once a minute makes ten.",
+    }],
+    rule: Rule::Host(helo_quit_loop),
+};
+
+fn helo_quit_loop(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
+    let Happening::Ended { session, .. } = happening else { return None };
+    let server = session.flow.server.addr;
+    // Load balancers ask the servers behind them every other second.
+    let near = cx.outbound && !is_public(server);
+    if cx.role.is_prober() || near || !is_idle_talk(session) {
+        return None;
+    }
+    let sessions = cx.host.loops.halves().iter().map(|loops| loops.of(server)).sum::<u64>();
+    (sessions >= cx.settings.count(0)).then(|| Match {
+        level: u8::from(!cx.outbound),
+        value: 0,
+        evidence: vec![
+            Evidence { key: "sessions", value: EvidenceValue::Count(sessions) },
+            Evidence { key: "helo", value: EvidenceValue::Wire(session.helo.clone()) },
+            Evidence { key: "window", value: EvidenceValue::Span(MINUTES_10) },
+        ],
+    })
+}
+
+/// Too many at a time.
+pub(super) static CONCURRENCY: Entry = Entry {
+    id: "session.concurrency",
+    rev: 1,
+    name: "Many sessions with one server at a time",
+    what: "The host holds so many sessions with one server at the same time as no careful sender does: Postfix opens at \
+           most 20 to one destination, others fewer. Receivers count and refuse.",
+    advice: "Lower the concurrency for each destination. A host that is no mail server: find the program that sends.",
+    source: "Postfix default_destination_concurrency_limit, default_process_limit; catalogue, session.concurrency",
+    attack: "T1499",
+    needs: Needs::TCP,
+    unseen: NotObservable::PROCESS.union(NotObservable::ROLE),
+    directions: Directions::all(),
+    levels: &[
+        Level {
+            name: "most",
+            when: "at least `most` at a time with one server; a mail host at least `mail_host`",
+            severity: Severity::Medium,
+            weight: Weight::Behaviour { plane: "traffic", family: "rate", strong: true },
+        },
+        Level {
+            name: "many",
+            when: "no mail host: at least `sessions` at a time with one server",
+            severity: Severity::Medium,
+            weight: Weight::Behaviour { plane: "traffic", family: "rate", strong: false },
+        },
+    ],
+    window: HOUR,
+    settings: &[
+        Setting {
+            key: "sessions",
+            default: Value::Count(20),
+            doc: "Sessions at a time that are many for a host that is no mail host.",
+        },
+        Setting {
+            key: "most",
+            default: Value::Count(100),
+            doc: "Sessions at a time that are far too many for such a host.",
+        },
+        Setting {
+            key: "mail_host",
+            default: Value::Count(150),
+            doc: "The same for a mail host: Postfix, as it is installed, sends over 100 at most, and domains with one \
+                  provider share its servers.",
+        },
+    ],
+    rule: Rule::Host(concurrency),
+};
+
+fn concurrency(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
+    let Happening::Greeted { flow, .. } = happening else { return None };
+    // Whose clients or customers are many (guard G1).
+    let many = matches!(cx.role, Role::Bulk | Role::List | Role::Hosting | Role::Gateway);
+    // Of a client that is not ours only what is far too much counts: it may be a provider.
+    let mail_host = cx.host.is_mail_host(cx.role) || !cx.outbound;
+    if cx.role.is_prober() || many || is_submission(flow.server.port) {
+        return None;
+    }
+    let open = cx.host.open.with(flow.server.addr);
+    let most = if mail_host { cx.settings.count(2) } else { cx.settings.count(1) };
+    let (level, limit) = if open >= most {
+        (0, most)
+    } else if !mail_host && open >= cx.settings.count(0) {
+        (1, cx.settings.count(0))
+    } else {
+        return None;
+    };
+    Some(Match {
+        level,
+        value: cx.now.as_nanos() / HOUR,
+        evidence: vec![
+            Evidence { key: "open", value: EvidenceValue::Count(open) },
+            Evidence { key: "limit", value: EvidenceValue::Count(limit) },
+            Evidence { key: "server", value: EvidenceValue::Addr(flow.server.addr) },
+        ],
+    })
 }

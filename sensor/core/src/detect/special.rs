@@ -96,6 +96,11 @@ pub(super) fn special_block(addr: Addr) -> Option<&'static str> {
     }
 }
 
+/// Whether `addr` is of the host itself.
+pub fn is_loopback(addr: Addr) -> bool {
+    addr.ip().is_loopback()
+}
+
 /// Whether `addr` counts as public: not unspecified, RFC 1918, RFC 6598, loopback, link-local, unique local or
 /// multicast (nor IPv4 broadcast). Documentation and benchmarking ranges count as public: captures that were
 /// anonymised into them would lose every finding otherwise.

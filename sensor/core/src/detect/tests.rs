@@ -8,9 +8,9 @@ use core::net::IpAddr;
 
 use foldhash::quality::FixedState;
 
-use super::host::{Happening, Host, Reached, Role};
+use super::host::{Happening, Host, Reached, Role, Terms};
 use super::*;
-use crate::base::{Endpoint, Flow, HOUR, MINUTE, Nanos, SECOND, Stamp};
+use crate::base::{Endpoint, Flow, HOUR, Limits, MINUTE, Nanos, SECOND, Stamp};
 use crate::smtp::{
     Capability, CaptureState, Close, Conduct, FalseEnd, Foreign, HeloVerb, Ignored, Starttls, Visible,
 };
@@ -18,6 +18,7 @@ use crate::smtp::{
 mod flows;
 mod hosts;
 mod list;
+mod traffic;
 
 /// A whole number of days after the epoch, so that all windows begin here.
 const START: Stamp = Stamp::from_parts(20_000 * 86_400, 0);
@@ -74,6 +75,9 @@ struct Bench {
     role: Role,
     outbound: bool,
     internal: bool,
+    losses: u64,
+    /// Only what this one finds is told.
+    about: Option<&'static str>,
     tuning: Tuning,
     hasher: FixedState,
     /// What the last happening led to.
@@ -91,18 +95,30 @@ impl Bench {
             role,
             outbound: true,
             internal: false,
+            losses: 0,
+            about: None,
             tuning: Tuning::default(),
             hasher: FixedState::with_seed(7),
             matches: Vec::new(),
         }
     }
 
+    /// Leaves out what other rules find.
+    fn about(self, id: &'static str) -> Self {
+        Self { about: Some(id), ..self }
+    }
+
     fn happen(&mut self, at: Nanos, happening: Happening<'_>) -> Vec<Found> {
         let now = START.plus(at);
-        self.host.note(now, &happening, self.role, &self.hasher);
+        let limits = Limits::default();
+        let (role, outbound, hasher) = (self.role, self.outbound, &self.hasher);
+        self.host.note(now, &happening, &Terms { role, outbound, hasher, limits: &limits });
         self.matches.clear();
         for (index, entry) in (0u16..).zip(ALL) {
             let Rule::Host(rule) = entry.rule else { continue };
+            if self.about.is_some_and(|id| id != entry.id) {
+                continue;
+            }
             let settings = self.tuning.of(index).unwrap();
             let cx = HostCx {
                 now,

@@ -11,7 +11,6 @@ const HEADER: usize = 12;
 /// A message. What it holds besides the header is read when it is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    bytes: &'a [u8],
     /// Its number, the same in question and answer.
     pub id: u16,
     /// An answer, or else a question.
@@ -91,7 +90,6 @@ impl<'a> Message<'a> {
         let questions = count(4);
         let (name, after) = Name::read(bytes, HEADER)?;
         let (kind, class, mut next) = pair(bytes, after)?;
-        // A bit of the class says something else in mDNS; here it is a class like any other.
         if questions == 0 || class != INTERNET {
             return None;
         }
@@ -102,7 +100,6 @@ impl<'a> Message<'a> {
         }
         let left = [count(6), count(8), count(10)];
         Some(Self {
-            bytes,
             id: count(0),
             response: h[2] & 0x80 != 0,
             opcode: h[2] >> 3 & 0x0f,
@@ -118,16 +115,6 @@ impl<'a> Message<'a> {
     /// Its records, in their order.
     pub fn records(&self) -> Records<'a> {
         self.records
-    }
-
-    /// How long it is.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether it is empty, which it never is.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
     }
 }
 

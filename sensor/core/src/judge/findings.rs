@@ -19,7 +19,7 @@ pub(super) struct Seen {
     pub(super) entry: u16,
     pub(super) level: u8,
     pub(super) evidence: Vec<Evidence>,
-    pub(super) flow: Flow,
+    pub(super) flow: Option<Flow>,
     pub(super) not_observable: NotObservable,
 }
 
@@ -84,7 +84,7 @@ impl Findings {
                 finding.level = level;
                 finding.severity = severity;
                 finding.evidence = evidence;
-                finding.flow = Some(flow);
+                finding.flow = flow.or(finding.flow);
                 finding.direction = direction;
             }
             if worse || at.since(open.told) >= TOLD_AGAIN {
@@ -108,7 +108,7 @@ impl Findings {
             count: 1,
             first_seen: at,
             last_seen: at,
-            flow: Some(flow),
+            flow,
             evidence,
             not_observable,
             direction,
@@ -153,7 +153,9 @@ impl Findings {
 }
 
 fn tell(at: Stamp, finding: &Finding, settings: &Settings, sink: &mut impl EventSink) {
-    let (host_name, tenant) =
-        finding.flow.as_ref().map_or((None, None), |flow| settings.label(flow, finding.direction));
+    let (host_name, tenant) = match &finding.flow {
+        Some(flow) => settings.label(flow, finding.direction),
+        None => settings.names(finding.host),
+    };
     sink.event(at, Event::Finding { finding, host_name, tenant });
 }

@@ -65,6 +65,12 @@ impl Hosts {
         Self { index, slots: Vec::new(), hand: 0, cap: cap.max(1), timeout, spare: Slot::default() }
     }
 
+    /// The host at an address, if it is known. That it was looked at is no sign of life.
+    pub(super) fn peek(&mut self, addr: Addr) -> Option<&mut Host> {
+        let place = *self.index.get(&addr)?;
+        self.slots.get_mut(place as usize).map(|slot| &mut slot.host)
+    }
+
     /// The host at an address; new if it is not known, or was quiet for too long.
     pub(super) fn get(&mut self, addr: Addr, at: Stamp, counters: &mut Counters) -> Known<'_> {
         let place = match self.index.get(&addr) {

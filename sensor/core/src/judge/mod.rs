@@ -20,8 +20,9 @@ pub use event::{Direction, Event, EventSink, Finding, Status};
 use crate::base::{Addr, Counters, Endpoint, Flow, Limits, Net, Stamp};
 use crate::detect::{
     ALL, Directions, Entry, Happening, Hit, HostCx, Match, NotObservable, Reached, Role, Rule,
-    Severity, Subject, Tuned, Tuning,
+    Severity, Subject, Terms, Tuned, Tuning, is_loopback,
 };
+use crate::dns::Lookup;
 use crate::smtp::{CaptureState, Session, Visible};
 use crate::tracker::{AttemptEnd, Fact, Key};
 use findings::{Findings, Seen};
@@ -58,6 +59,8 @@ pub struct Settings {
     pub watched: Vec<Net>,
     /// Addresses under which watched hosts appear outside.
     pub public: Vec<Net>,
+    /// Resolvers that watched hosts use; none: not said.
+    pub resolvers: Vec<Net>,
     /// What is known of hosts; the first that fits holds.
     pub hosts: Vec<HostRule>,
     /// Settings of the detections.
@@ -130,6 +133,10 @@ impl Judge {
                 if code == 220 && flow.server.port == 25 && ours {
                     self.hosts.get(flow.server.addr, at, &mut self.counters).host.note_greeting();
                 }
+                // Of a client that was not seen to connect nothing is begun.
+                if self.hosts.peek(flow.client.addr).is_some() {
+                    self.happened(at, flow, None, Happening::Greeted { flow, code }, sink);
+                }
             }
             Fact::Held { session, idle } => {
                 self.happened(
@@ -140,7 +147,7 @@ impl Judge {
                     sink,
                 );
             }
-            Fact::Dns { .. } => {}
+            Fact::Dns { lookup, losses } => self.dns(at, lookup, losses, sink),
             Fact::Hit { session, hit } => self.hit(at, session, hit, sink),
             Fact::Message { session, message } => {
                 let direction = self.direction(session.flow.client, session.flow.server);
@@ -160,6 +167,25 @@ impl Judge {
                 );
             }
         }
+    }
+
+    fn dns(&mut self, at: Stamp, lookup: &Lookup, losses: u64, sink: &mut impl EventSink) {
+        let (client, server) = (lookup.client, lookup.server);
+        let resolves =
+            lookup.response && lookup.recursion_available && matches!(lookup.rcode, 0 | 3);
+        if resolves && let Some(host) = self.hosts.peek(server.addr) {
+            host.note_resolver();
+        }
+        // Whom others ask is no client; and what goes to one's own stub is asked again outside.
+        if self.direction(client, server) == Direction::Inbound || is_loopback(client.addr) {
+            return;
+        }
+        let resolvers = &self.settings.resolvers;
+        let known_resolver =
+            (!resolvers.is_empty()).then(|| resolvers.iter().any(|net| net.contains(server.addr)));
+        let flow = Flow { client, server, start: at, ..Flow::default() };
+        let happening = Happening::Dns { lookup, losses, known_resolver };
+        self.happened(at, &flow, None, happening, sink);
     }
 
     /// Time passed.
@@ -207,7 +233,12 @@ impl Judge {
     ) {
         let Some(judged) = self.judged(flow) else { return };
         let known = self.hosts.get(judged.host, at, &mut self.counters);
-        known.host.note(at, &happening, judged.role, &self.hasher);
+        let outbound = judged.outbound();
+        let (hasher, limits) = (&self.hasher, &self.settings.limits);
+        let terms = Terms { role: judged.role, outbound, hasher, limits };
+        known.host.note(at, &happening, &terms);
+        // The ports and the route of a question are not those of a connection.
+        let shown = (!matches!(happening, Happening::Dns { .. })).then_some(*flow);
         for (index, entry) in (0u16..).zip(ALL) {
             let Rule::Host(rule) = entry.rule else { continue };
             let Some(settings) = enabled(&self.settings.tuning, index, entry, judged) else {
@@ -217,7 +248,7 @@ impl Judge {
                 now: at,
                 host: known.host,
                 role: judged.role,
-                outbound: judged.outbound(),
+                outbound,
                 internal: judged.direction == Direction::Internal,
                 settings,
             };
@@ -227,7 +258,7 @@ impl Judge {
                     entry: index,
                     level,
                     evidence,
-                    flow: *flow,
+                    flow: shown,
                     not_observable: unseen(entry, judged, session),
                 };
                 self.findings.hit(
@@ -263,7 +294,7 @@ impl Judge {
             entry: hit.entry,
             level,
             evidence: hit.evidence.clone(),
-            flow: session.flow,
+            flow: Some(session.flow),
             not_observable: unseen(entry, judged, Some(session)),
         };
         self.findings.hit(
@@ -318,6 +349,11 @@ impl Settings {
             Direction::Inbound => flow.server.addr,
             _ => flow.client.addr,
         };
+        self.names(addr)
+    }
+
+    /// The names that the inventory gives an address.
+    fn names(&self, addr: Addr) -> (Option<&str>, Option<&str>) {
         let rule = self.rule(addr);
         (rule.and_then(|r| r.name.as_deref()), rule.and_then(|r| r.tenant.as_deref()))
     }

@@ -281,12 +281,14 @@ pub struct Session {
     pub transactions_partial: u32,
     /// The first bytes of the client (at most 100), for evidence. Empty if it never sent any.
     pub first_bytes: Text,
-    /// The host name in the server's greeting: its first word. Empty where the greeting was no 220.
+    /// The host name in the server's greeting: its first word, also where it refused. Empty before there was one.
     pub banner: Text,
     /// The argument of the HELO or EHLO before the last; empty if there was none or the server refused it.
     pub helo_before: Text,
     /// What the client did otherwise than the standard says.
     pub conduct: Conduct,
+    /// The client reset the connection while it was its turn: the server's last bytes were not answered.
+    pub reset_in_turn: bool,
     /// Fingerprint of the client's SYN (TTL class, window, options); 0 where no SYN was seen.
     pub stack: u32,
 }

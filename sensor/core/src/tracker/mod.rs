@@ -460,8 +460,20 @@ impl Tracker {
             return;
         }
         let close = if side == Side::Client { Close::ClientRst } else { Close::ServerRst };
+        if side == Side::Client {
+            self.note_reset_in_turn(index);
+        }
         self.count_packet(index, side, at);
         self.end(index, at, at, close, cause, sink);
+    }
+
+    fn note_reset_in_turn(&mut self, index: u32) {
+        let Some(place) = self.table.get(index).and_then(|e| e.session.checked_sub(1)) else {
+            return;
+        };
+        if let Some(Some(connection)) = self.connections.get_mut(place as usize) {
+            connection.session_mut().reset_in_turn = connection.silent_since().is_some();
+        }
     }
 
     fn count_packet(&mut self, index: u32, side: Side, at: Stamp) {

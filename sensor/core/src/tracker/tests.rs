@@ -519,3 +519,52 @@ fn no_frames_no_facts() {
     tracker.finish(&mut told);
     assert!(told.is_empty());
 }
+
+/// A question about this name of one label, with two bytes of length before it.
+fn question(id: u8, label: &str) -> Vec<u8> {
+    let mut message = Vec::from([0, id, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, label.len() as u8]);
+    message.extend(label.bytes());
+    message.extend([0, 0, 15, 0, 1]);
+    let mut framed = Vec::from((message.len() as u16).to_be_bytes());
+    framed.extend(message);
+    framed
+}
+
+#[test]
+fn dns_is_told_message_by_message_and_behind_what_was_due() {
+    let mut tracker = Tracker::new(settings());
+    let mut told = Told::new();
+    let mut wire = Wire::new(CLIENT, SERVER, 0);
+    wire.send(Side::Client, TcpFlags::SYN, "");
+    let syn = Input::Frame { number: 1, segment: wire.shots[0].segment() };
+    tracker.push(Stamp::ZERO, syn, &mut told);
+    let resolver = Endpoint { port: 53, ..SERVER };
+    let send = |tracker: &mut Tracker, told: &mut Told, number, payload: &[u8], over_tcp| {
+        let len = payload.len() as u32;
+        let (src, dst) = (CLIENT, resolver);
+        let datagram = Datagram { src, dst, payload, len, over_tcp, vlan: 0, iface: 0 };
+        let at = Stamp::from_nanos(5 * MINUTE);
+        tracker.push(at, Input::Dns { number, datagram }, told);
+    };
+    tracker.push(Stamp::ZERO, Input::Lost { packets: 3 }, &mut told);
+    let both = [question(1, "a"), question(2, "b"), Vec::from([0, 9, 1])].concat();
+    send(&mut tracker, &mut told, 2, &both, true);
+    send(&mut tracker, &mut told, 3, &question(3, "c")[2..], false);
+    send(&mut tracker, &mut told, 4, b"no DNS", false);
+    let names: Vec<_> = told
+        .iter()
+        .filter_map(|(_, key, fact)| match fact {
+            OwnedFact::Dns(lookup, losses) => {
+                let name = String::from_utf8_lossy(lookup.name.as_bytes()).into_owned();
+                Some((name, key.frame, key.ordinal, *losses))
+            }
+            _ => None,
+        })
+        .collect();
+    let expected = [("a", 2, 0, 1), ("b", 2, 1, 1), ("c", 3, 0, 1)];
+    assert_eq!(names, expected.map(|(n, frame, ordinal, l)| (String::from(n), frame, ordinal, l)));
+    assert_eq!(words(&told)[1], "TimedOut after 1 at 121", "what was due comes first");
+    let counters = tracker.counters();
+    assert_eq!((counters.dns_lookups, counters.dns_unread), (3, 2));
+    assert!(told.windows(2).all(|two| two[0].1 < two[1].1));
+}

@@ -77,7 +77,9 @@ fn victim_name(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
     let lower = Lower::new(helo);
     let banner = Lower::new(session.banner.as_bytes());
     let is_address = name::any_ip(helo) == Some(server);
-    let is_name = lower.as_bytes() == banner.as_bytes() && name::is_in_public_dns(lower.as_bytes());
+    let is_name = session.greeting_code == Some(220)
+        && lower.as_bytes() == banner.as_bytes()
+        && name::is_in_public_dns(lower.as_bytes());
     let mut seen = vec![evidence("helo", EvidenceValue::Wire(session.helo.clone()))];
     let level = if is_address || is_name {
         seen.push(evidence("server", EvidenceValue::Addr(server)));

@@ -35,13 +35,24 @@ const CATALOGUE: &[(&str, &[Severity], Directions, &str)] = {
         ("session.data_before_354",  &[High],         BOTH, ""),
         ("session.non_smtp_command", &[High, Low, Low], BOTH, "T1090, T1046"), // user agents try TLS
         ("session.no_quit",          &[Medium, Medium], BOTH, ""),
+        ("session.rst_close",        &[Low],          BOTH, ""),
         ("session.hold_open",        &[Low, Low],     OUT,  "T1499"),
+        ("session.helo_quit_loop",   &[High, Medium], BOTH, "T1595, T1110"),
         ("session.empty_connect",    &[Medium],       BOTH, "T1046"),
+        ("session.concurrency",      &[Medium, Medium], BOTH, "T1499"),
         ("session.error_flood",      &[Medium],       BOTH, "T1499"),
         ("session.bare_newline",     &[Low],          BOTH, ""),
         ("session.smuggling_eod",    &[Medium, Info], BOTH, "T1672"), // nothing follows: a notice
         ("fanout.dst_ips",           &[High, Medium], OUT,  "T1496, T1071.003"),
-        ("fanout.syn_fail_ratio",    &[High, High],   OUT,  "T1046, T1496"),
+        ("fanout.conn_rate",         &[Medium, Medium, Medium], OUT, "T1496"),
+        ("fanout.syn_fail_ratio",    &[High],         OUT,  "T1046, T1496"),
+        ("fanout.egress_blocked",    &[High, High, Low], OUT, "T1496, T1071.003"), // ours
+        ("fanout.first_contact_ratio", &[Medium],     OUT,  ""),
+        ("fanout.mx_query_nonmailer", &[High, Low],   OUT,  "T1071.003"), // asking alone proves little
+        ("fanout.no_dns_before_connect", &[High],     OUT,  "T1071.003, T1573"),
+        ("fanout.resolver_bypass",   &[Medium],       OUT,  "T1071.004"),
+        ("fanout.port25_sweep",      &[High, High],   OUT,  "T1046, T1595.001"),
+        ("reply.banner_refusal",     &[High, Medium], OUT,  ""), // medium where it may be busy
         ("dialect.ignores_starttls", &[Medium, Low],       OUT,  ""),
     ]
 };

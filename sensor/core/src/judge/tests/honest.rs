@@ -1,6 +1,7 @@
 //! The honest sender: a mail server as they are must not be accused of anything, whatever it meets in a day.
 
 use super::*;
+use crate::dns::{Lookup, kind};
 
 /// A mail server of the world, as the honest sender meets it.
 #[derive(Clone, Copy)]
@@ -57,6 +58,26 @@ fn delivery(random: &mut Random, own: Addr, peer: Peer, number: u64) -> Session 
     one
 }
 
+/// An answer of the resolver.
+fn answer(own: Addr, id: u64, kind: u16, name: &str, says: &[Addr]) -> Lookup {
+    let mut lookup = Lookup {
+        client: Endpoint { addr: own, port: 1024 + (id % 60_000) as u16 },
+        server: Endpoint { addr: addr("45.0.2.53"), port: 53 },
+        id: id as u16,
+        response: true,
+        recursion_desired: true,
+        recursion_available: true,
+        kind,
+        ..Lookup::default()
+    };
+    lookup.name.set(name.as_bytes(), 255);
+    match kind {
+        kind::MX => lookup.exchanges.push(format!("mx.{name}").as_bytes(), 255, 9),
+        _ => lookup.addrs.extend(says),
+    }
+    lookup
+}
+
 /// A whole day of facts, in their order.
 fn day(seed: u64) -> Vec<(Nanos, OwnedFact)> {
     let mut random = Random::new(seed);
@@ -91,12 +112,25 @@ fn day(seed: u64) -> Vec<(Nanos, OwnedFact)> {
             come(&mut random, at, &mut facts, number);
         }
     }
+    let mut asked = vec![0; peers.len()];
+    queue.sort_unstable_by_key(|(at, _)| core::cmp::Reverse(*at));
     while let Some((at, place)) = queue.pop() {
         number += 1;
         let peer = peers[place];
         let mut one = delivery(&mut random, own, peer, number);
         one.flow.start = START.plus(at);
         let flow = one.flow;
+        // It asks first, unless it has the answer still.
+        if at.saturating_sub(asked[place]) > DAY / 4 || asked[place] == 0 {
+            asked[place] = at;
+            let domain = format!("d{place}.example");
+            let mx = answer(own, 2 * number, kind::MX, &domain, &[]);
+            let a = answer(own, 2 * number + 1, kind::A, &format!("mx.{domain}"), &[peer.addr]);
+            for (lookup, before) in [(mx, 20), (a, 10)] {
+                let fact = Fact::Dns { lookup: &lookup, losses: 0 };
+                facts.push((at - before, fact.into()));
+            }
+        }
         facts.push((at, Fact::Opened { flow: &flow, stack: 1 }.into()));
         if peer.dead {
             let end = if place % 2 == 0 { AttemptEnd::Refused } else { AttemptEnd::TimedOut };
@@ -138,6 +172,50 @@ fn an_honest_sender_is_accused_of_nothing() {
             let first = court.told.findings.first();
             assert!(first.is_none(), "seed {seed}: {first:?}");
         }
+    }
+}
+
+/// A day of a host that is no mail server: its user's names are resolved, its application writes through two relays,
+/// one of which it knows by its address, and asks now and then whether a domain takes mail.
+#[test]
+fn an_honest_host_that_is_no_mail_server_is_accused_of_nothing() {
+    for seed in 0..8 {
+        let mut random = Random::new(seed + 77);
+        let own = addr("45.0.2.20");
+        let mut court = Court::new(Settings::default());
+        let mut id = 0;
+        for second in (0..24 * 3600).step_by(20) {
+            let at = second * SECOND;
+            id += 1;
+            let name = format!("www{}.example", random.below(500));
+            let web = answer(own, id, kind::A, &name, &[server(20_000 + random.below(500))]);
+            court.push(at, Fact::Dns { lookup: &web, losses: 0 });
+            if random.percent(2) {
+                id += 1;
+                let name = format!("d{}.example", random.below(2));
+                let mx = answer(own, id, kind::MX, &name, &[]);
+                court.push(at, Fact::Dns { lookup: &mx, losses: 0 });
+            }
+            if random.percent(60) {
+                let relay = server(random.below(2));
+                if relay == server(1) {
+                    id += 1;
+                    let a = answer(own, id, kind::A, "relay.example", &[relay]);
+                    court.push(at, Fact::Dns { lookup: &a, losses: 0 });
+                }
+                let mut one = session(own, relay, "app.example.org");
+                one.flow.first_frame = id;
+                let flow = one.flow;
+                court.push(at, Fact::Opened { flow: &flow, stack: 1 });
+                let end = AttemptEnd::Completed;
+                court.push(at, Fact::Attempt { flow: &flow, end, syns: 1 });
+                court.push(at, Fact::Greeted { flow: &flow, code: 220 });
+                court.push(at + SECOND, Fact::Session { session: &one, held: false });
+            }
+        }
+        court.finish();
+        let first = court.told.findings.first();
+        assert!(first.is_none(), "seed {seed}: {first:?}");
     }
 }
 

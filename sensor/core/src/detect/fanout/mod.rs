@@ -12,7 +12,15 @@ use super::{
     Directions, Entry, Evidence, EvidenceValue, HostCx, Level, Match, Needs, NotObservable, Rule,
     Setting, Severity, Value, Weight,
 };
-use crate::base::{HOUR, Nanos};
+use crate::base::{Addr, HOUR, Nanos, Text};
+
+mod dns;
+mod rate;
+mod reach;
+
+pub(super) use dns::{MX_QUERY_NONMAILER, NO_DNS_BEFORE_CONNECT, RESOLVER_BYPASS};
+pub(super) use rate::{CONN_RATE, FIRST_CONTACT_RATIO};
+pub(super) use reach::{EGRESS_BLOCKED, PORT25_SWEEP, SYN_FAIL_RATIO};
 
 /// Many servers.
 pub(super) static DST_IPS: Entry = Entry {
@@ -114,82 +122,6 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// Attempts that fail.
-pub(super) static SYN_FAIL_RATIO: Entry = Entry {
-    id: "fanout.syn_fail_ratio",
-    rev: 1,
-    name: "Connections to mail servers fail",
-    what: "Most of the host's attempts to reach mail servers come to nothing, and they go to many. Engines of bots work \
-           through lists of addresses that were mail servers once; a mail server asks the name service first. If no \
-           attempt at all succeeds, somebody blocks port 25, and the host tries and tries.",
-    advice: "Find the program that tries. If port 25 is blocked for this host and it should send mail, give it a smart \
-             host.",
-    source: "catalogue, fanout.syn_fail_ratio",
-    attack: "T1046, T1496",
-    needs: Needs::TCP,
-    unseen: NotObservable::PROCESS.union(NotObservable::DNS),
-    directions: Directions::OUT,
-    levels: &[
-        Level {
-            name: "egress_blocked",
-            when: "as below, and not one attempt succeeded",
-            severity: Severity::High,
-            weight: Weight::Behaviour { plane: "traffic", family: "fanout", strong: true },
-        },
-        Level {
-            name: "many_fail",
-            when: "at least `percent` of at least `attempts` in 10 minutes failed, to at least `servers` servers",
-            severity: Severity::High,
-            weight: Weight::Behaviour { plane: "traffic", family: "fanout", strong: true },
-        },
-    ],
-    window: HOUR,
-    settings: &[
-        Setting {
-            key: "attempts",
-            default: Value::Count(30),
-            doc: "The least number of attempts in 10 minutes.",
-        },
-        Setting {
-            key: "percent",
-            default: Value::Percent(50),
-            doc: "The share of them that counts.",
-        },
-        Setting {
-            key: "servers",
-            default: Value::Count(20),
-            doc: "The least number of servers that were not reached.",
-        },
-    ],
-    rule: Rule::Host(syn_fail_ratio),
-};
-
-fn syn_fail_ratio(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
-    let Happening::Attempt { flow, .. } = happening else { return None };
-    if cx.role.is_prober() || is_submission(flow.server.port) {
-        return None;
-    }
-    let [now, before] = cx.host.attempts.halves();
-    let total = now.total + before.total;
-    let (refused, silent) = (now.refused + before.refused, now.silent + before.silent);
-    let failed = refused + silent;
-    if total < cx.settings.count(0) || failed * 100 < total * cx.settings.percent(1) {
-        return None;
-    }
-    let servers = Distinct::union([&now.failed_to, &before.failed_to]);
-    (servers >= cx.settings.count(2)).then(|| Match {
-        level: if failed == total { 0 } else { 1 },
-        value: cx.now.as_nanos() / HOUR,
-        evidence: vec![
-            Evidence { key: "attempts", value: EvidenceValue::Count(total) },
-            Evidence { key: "refused", value: EvidenceValue::Count(refused) },
-            Evidence { key: "unanswered", value: EvidenceValue::Count(silent) },
-            Evidence { key: "servers", value: EvidenceValue::Count(servers) },
-            Evidence { key: "window", value: EvidenceValue::Span(MINUTES_10) },
-        ],
-    })
-}
-
 fn count(window: &Window<Servers>) -> u64 {
     let [now, before] = window.halves();
     Distinct::union([&now.all, &before.all])
@@ -197,10 +129,27 @@ fn count(window: &Window<Servers>) -> u64 {
 
 fn sample(window: &Window<Servers>) -> String {
     let [now, before] = window.halves();
+    addresses(before.sample.iter().chain(&now.sample))
+}
+
+/// At most five addresses.
+fn addresses<'a>(addrs: impl Iterator<Item = &'a Addr>) -> String {
     let mut text = String::new();
-    for (n, addr) in before.sample.iter().chain(&now.sample).take(5).enumerate() {
+    for (n, addr) in addrs.take(5).enumerate() {
         // Writing to a string does not fail.
         let _ = write!(text, "{}{addr}", if n > 0 { ", " } else { "" });
+    }
+    text
+}
+
+/// At most five names from the wire.
+fn names<'a>(names: impl Iterator<Item = &'a Text>) -> Text {
+    let mut text = Text::new();
+    for (n, name) in names.take(5).enumerate() {
+        if n > 0 {
+            text.push(b", ", 400);
+        }
+        text.push(name.as_bytes(), 400);
     }
     text
 }
