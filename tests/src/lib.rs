@@ -6,9 +6,11 @@
 
 pub mod assertion;
 pub mod case;
+pub mod dns;
 pub mod frame;
 #[cfg(target_os = "linux")]
 pub mod lab;
+pub mod machine;
 pub mod mta;
 pub mod normal;
 pub mod packet;
