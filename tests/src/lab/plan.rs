@@ -175,7 +175,12 @@ impl Habit {
     pub fn of(index: u8) -> Self {
         let plain = Self::plain(exchanger(index));
         Self {
-            delay: if SLOW.contains(&index) { Duration::from_millis(400) } else { plain.delay },
+            // Time enough to talk before the greeting, also on a busy machine.
+            delay: match index {
+                _ if SLOW.contains(&index) => Duration::from_millis(400),
+                _ if AUTH.contains(&index) => Duration::from_millis(200),
+                _ => plain.delay,
+            },
             pipelining: !SIMPLE.contains(&index),
             starttls: TLS.contains(&index) || AUTH.contains(&index),
             auth: if AUTH.contains(&index) { Auth::Refuses } else { Auth::No },
