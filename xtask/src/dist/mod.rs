@@ -18,8 +18,11 @@ use crate::{run, setup};
 /// What is built for.
 const TARGET: &str = "x86_64-unknown-linux-musl";
 /// The packagers. Compression is xz's or gzip's own: cargo-deb needs no library for it.
-const DEB: Packager =
-    Packager { name: "cargo-deb", version: "3.8.0", features: &["--no-default-features", "--features=gzip"] };
+const DEB: Packager = Packager {
+    name: "cargo-deb",
+    version: "3.8.0",
+    features: &["--no-default-features", "--features=gzip"],
+};
 const RPM: Packager = Packager { name: "cargo-generate-rpm", version: "0.21.1", features: &[] };
 
 /// A program that makes packages.
@@ -94,9 +97,13 @@ fn build(dev: bool) -> Result<PathBuf> {
     let profile = if dev { "dev" } else { "release" };
     eprintln!("dist: building the static program ({profile})");
     run::run(
-        run::cargo()
-            .args(["build", "--quiet", "--package", "botlike", "--bin", "botlike"])
-            .args(["--no-default-features", "--target", TARGET, "--profile", profile]),
+        run::cargo().args(["build", "--quiet", "--package", "botlike", "--bin", "botlike"]).args([
+            "--no-default-features",
+            "--target",
+            TARGET,
+            "--profile",
+            profile,
+        ]),
     )?;
     let folder = if dev { "debug" } else { "release" };
     let program = run::target().join(TARGET).join(folder).join("botlike");
@@ -113,7 +120,9 @@ fn deb(stage: &Path, folder: &Path, version: &str, options: &Options) -> Result<
     let file = folder.join(format!("botlike_{version}-1_amd64.deb"));
     let mut command = packaging(&tool, stage)?;
     command.arg("--manifest-path").arg(stage.join("Cargo.toml"));
-    command.args(["--no-build", "--no-strip", "--target", TARGET, "--quiet", "--output"]).arg(&file);
+    command
+        .args(["--no-build", "--no-strip", "--target", TARGET, "--quiet", "--output"])
+        .arg(&file);
     if options.dev {
         command.args(["--compress-type", "gz", "--fast"]);
     } else if run::which("xz").is_some() {

@@ -97,7 +97,8 @@ pub(super) fn date() -> Result<u64> {
 /// The changelog of the Debian package, which points to that of the project.
 fn changelog(version: &str) -> Result<String> {
     let seconds = format!("@{}", date()?);
-    let date = run::output(Command::new("date").env("LC_ALL", "C").args(["-u", "-R", "-d", &seconds]))?;
+    let date =
+        run::output(Command::new("date").env("LC_ALL", "C").args(["-u", "-R", "-d", &seconds]))?;
     Ok(format!(
         "botlike ({version}-1) unstable; urgency=medium\n\n  * Changes are told in CHANGELOG.md beside this file.\n\n \
          -- The botlike authors  {}\n",
