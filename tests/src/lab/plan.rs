@@ -116,6 +116,14 @@ pub fn exchanger(index: u8) -> String {
     format!("mx.{}", domain(index))
 }
 
+/// An address of a network in which few have an open port 25.
+pub fn swept(index: u8) -> Ipv4Addr {
+    Ipv4Addr::new(198, 19, 9, index)
+}
+
+/// Those of it that do.
+pub const OPEN: [u8; 4] = [3, 24, 25, 61];
+
 /// An address whose port 25 is closed.
 pub fn closed(index: u8) -> Ipv4Addr {
     Ipv4Addr::new(198, 19, 7, index)
