@@ -240,4 +240,30 @@ mod tests {
         assert_eq!((addresses.len(), names.len()), (CAST.len(), CAST.len()));
         assert!(!addresses.contains(&Ipv4Addr::UNSPECIFIED));
     }
+
+    /// Detections that no half minute can show, each with the reason.
+    const ABSENT: [(&str, &str); 1] =
+        [("fanout.first_contact_ratio", "asks for a host that is known for a week")];
+
+    #[test]
+    fn every_detection_has_its_bot_and_every_bot_its_detection() {
+        let there: BTreeSet<_> = botlike::rules::ALL.iter().map(|entry| entry.id).collect();
+        let played: BTreeSet<_> = CAST.iter().flat_map(|actor| actor.found).copied().collect();
+        let absent = ABSENT.iter().map(|(id, _)| *id);
+        assert_eq!(there, played.into_iter().chain(absent).collect());
+    }
+
+    #[test]
+    fn no_script_knows_the_sensor() {
+        for text in [
+            include_str!("bots.rs"),
+            include_str!("honest.rs"),
+            include_str!("talk.rs"),
+            include_str!("receiver.rs"),
+            include_str!("names.rs"),
+            include_str!("tls.rs"),
+        ] {
+            assert!(!text.contains(concat!("bot", "like")), "{}", &text[..60]);
+        }
+    }
 }
