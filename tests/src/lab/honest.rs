@@ -123,14 +123,18 @@ pub(super) fn monitor(guest: &Guest) -> io::Result<()> {
 
 /// A user's mail program: submission, with a name that no server may have.
 pub(super) fn user_agent(guest: &Guest) -> io::Result<()> {
-    guest.resolve("submit.provider.example", A)?;
+    guest.resolve("submit.provider.example.com", A)?;
     for _ in 0..12 {
         let mut talk = guest.call_port(plan::SUBMISSION, 587)?;
         talk.greeting()?;
         guest.hello(&mut talk, "LAPTOP-4QK7RT2M")?;
         talk.ask("AUTH PLAIN AHVzZXIAc2VjcmV0")?;
-        let to = "reader@r01.example";
-        talk.letter("user@provider.example", &[to], &text("user@provider.example", to, "photos"))?;
+        let to = "reader@r01.example.net";
+        talk.letter(
+            "user@provider.example.com",
+            &[to],
+            &text("user@provider.example.com", to, "photos"),
+        )?;
         talk.quit()?;
     }
     Ok(())

@@ -106,9 +106,10 @@ pub fn receiver(index: u8) -> Ipv4Addr {
     Ipv4Addr::new(198, 18, index, 25)
 }
 
-/// Its domain.
+/// Its domain. Of three organisations: there are no more names that are both public by their form and nobody's.
 pub fn domain(index: u8) -> String {
-    format!("r{index:02}.example")
+    let organisations = ["example.com", "example.net", "example.org"];
+    format!("r{index:02}.{}", organisations[usize::from(index) % organisations.len()])
 }
 
 /// Its name.
@@ -205,7 +206,7 @@ impl Habit {
         Self {
             starttls: true,
             auth: Auth::Accepts,
-            ..Self::plain("submit.provider.example".to_owned())
+            ..Self::plain("submit.provider.example.com".to_owned())
         }
     }
 }
