@@ -308,7 +308,8 @@ mod tests {
         let bytes = recorder.finish().unwrap();
         let path = std::env::temp_dir().join(format!("recorder.{}.pcapng", std::process::id()));
         std::fs::write(&path, bytes).unwrap();
-        let (mut captures, errors) = Captures::open(&[path.clone()], &Options::default());
+        let (mut captures, errors) =
+            Captures::open(std::slice::from_ref(&path), &Options::default());
         assert!(errors.is_empty(), "{errors:?}");
         let mut read = Vec::new();
         while let Some(frame) = captures.next() {

@@ -237,7 +237,7 @@ pub(super) fn hanger(guest: &Guest) -> io::Result<()> {
 
 /// EHLO, QUIT, and again, at one server.
 pub(super) fn looper(guest: &Guest) -> io::Result<()> {
-    (0..14).try_for_each(|_| guest.session(plan::receiver(4), NAME)?.quit())
+    (0..24).try_for_each(|_| guest.session(plan::receiver(4), NAME)?.quit())
 }
 
 /// Words that no server knows.
@@ -301,10 +301,10 @@ pub(super) fn spreader(guest: &Guest) -> io::Result<()> {
     some(guest, many).try_for_each(|index| deliver(guest, index, NAME))
 }
 
-/// Address after address: does somebody answer?
+/// Address after address: does somebody answer? A few do.
 pub(super) fn sweeper(guest: &Guest) -> io::Result<()> {
     for index in 1..71 {
-        guest.knock(plan::closed(index));
+        guest.knock(plan::swept(index));
     }
     Ok(())
 }
@@ -324,6 +324,7 @@ pub(super) fn mx_seeker(guest: &Guest) -> io::Result<()> {
 pub(super) fn listed_targets(guest: &Guest) -> io::Result<()> {
     for n in 0..70 {
         guest.resolve(&format!("www.shop{n}.example"), A)?;
+        sleep(Duration::from_millis(25));
     }
     some(guest, 14).try_for_each(|index| deliver(guest, index, NAME))
 }

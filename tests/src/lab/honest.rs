@@ -1,10 +1,10 @@
 //! Scripts of honest senders: each does nearly what a bot does.
 
 use std::io;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
-use super::names::{A, MX};
+use super::names::{A, MX, Record};
 use super::plan;
 use super::talk::{Guest, Talk, text};
 
@@ -91,12 +91,20 @@ pub(super) fn small_mail_host(guest: &Guest) -> io::Result<()> {
     queue(guest, "mx.alder.example.org", "clerk@alder.example.org", &[1, 7, 25, 27, 53, 57, 67])
 }
 
-/// Newsletters, fast and to many; its operator says so.
+/// Newsletters, fast and to many, some at once to one server; its operator says so.
 pub(super) fn newsletter(guest: &Guest) -> io::Result<()> {
     for index in (0..24).chain(26..46) {
         deliver(guest, "out1.letters.example.org", "news@letters.example.org", index)?;
     }
-    Ok(())
+    let guest = *guest;
+    let lanes: Vec<_> = (0..12)
+        .map(|_| {
+            thread::spawn(move || {
+                deliver(&guest, "out1.letters.example.org", "news@letters.example.org", 30)
+            })
+        })
+        .collect();
+    lanes.into_iter().try_for_each(|lane| lane.join().unwrap_or(Ok(End::Never)).map(drop))
 }
 
 /// Looks whether two servers still answer, again and again; its operator says so.
@@ -115,14 +123,18 @@ pub(super) fn monitor(guest: &Guest) -> io::Result<()> {
 
 /// A user's mail program: submission, with a name that no server may have.
 pub(super) fn user_agent(guest: &Guest) -> io::Result<()> {
-    guest.resolve("submit.provider.example", A)?;
+    guest.resolve("submit.provider.example.com", A)?;
     for _ in 0..12 {
         let mut talk = guest.call_port(plan::SUBMISSION, 587)?;
         talk.greeting()?;
         guest.hello(&mut talk, "LAPTOP-4QK7RT2M")?;
         talk.ask("AUTH PLAIN AHVzZXIAc2VjcmV0")?;
-        let to = "reader@r01.example";
-        talk.letter("user@provider.example", &[to], &text("user@provider.example", to, "photos"))?;
+        let to = "reader@r01.example.net";
+        talk.letter(
+            "user@provider.example.com",
+            &[to],
+            &text("user@provider.example.com", to, "photos"),
+        )?;
         talk.quit()?;
     }
     Ok(())
@@ -130,7 +142,7 @@ pub(super) fn user_agent(guest: &Guest) -> io::Result<()> {
 
 /// Called at a bad time: the servers say 421 and hang up, and it comes back.
 pub(super) fn put_off(guest: &Guest) -> io::Result<()> {
-    let to: Vec<u8> = plan::BUSY.collect();
+    let to: Vec<u8> = plan::BUSY.take(2).chain(12..16).collect();
     queue(guest, "mail.rowan.example.org", "clerk@rowan.example.org", &to)
 }
 
@@ -139,14 +151,17 @@ pub(super) fn twice_refused(guest: &Guest) -> io::Result<()> {
     queue(guest, "mail.hazel.example.org", "clerk@hazel.example.org", &[60, 61, 5, 6])
 }
 
-/// A web shop: some letters by its provider's server, over one connection.
+/// A web shop: some letters by its provider's server, several over one connection, with a rest between them.
 pub(super) fn web_shop(guest: &Guest) -> io::Result<()> {
-    let server = guest.exchanger(&plan::domain(28))?;
+    let Some(Record::Address(server)) = guest.resolve(&plan::exchanger(28), A)? else {
+        return Err(io::Error::other("the provider's server has no address"));
+    };
     for _ in 0..3 {
         let mut talk = guest.session(server, "shop.elder.example.org")?;
         for n in 0..4 {
             let (from, to) = ("orders@elder.example.org", format!("reader@{}", plan::domain(28)));
             talk.letter(from, &[&to], &text(from, &to, &format!("order {n}")))?;
+            sleep(Duration::from_millis(500));
         }
         talk.quit()?;
     }

@@ -56,11 +56,7 @@ pub fn serve(address: Ipv4Addr) -> io::Result<()> {
 /// Whether anybody has that name, and the record of that kind.
 fn look_up(name: &str, kind: u16) -> (bool, Option<Vec<u8>>) {
     let domain = name.strip_prefix("mx.").unwrap_or(name);
-    let index = domain
-        .strip_prefix('r')
-        .and_then(|rest| rest.strip_suffix(".example"))
-        .and_then(|digits| digits.parse::<u8>().ok())
-        .filter(|index| *index < plan::RECEIVERS);
+    let index = (0..plan::RECEIVERS).find(|index| plan::domain(*index) == domain);
     if let Some(index) = index {
         let record = match kind {
             A if domain != name => Some(plan::receiver(index).octets().to_vec()),
@@ -72,7 +68,7 @@ fn look_up(name: &str, kind: u16) -> (bool, Option<Vec<u8>>) {
         return (true, record);
     }
     let address = match name {
-        "submit.provider.example" => plan::SUBMISSION,
+        "submit.provider.example.com" => plan::SUBMISSION,
         _ if name.starts_with("www.") => Ipv4Addr::new(198, 51, 100, 80),
         _ => return (false, None),
     };
@@ -143,10 +139,10 @@ mod tests {
     #[test]
     fn questions_are_answered_and_answers_read() {
         for (name, kind, record) in [
-            ("r07.example", MX, Some(Record::Name("mx.r07.example".to_owned()))),
-            ("mx.r07.example", A, Some(Record::Address(plan::receiver(7)))),
-            ("mx.r07.example", MX, None),
-            ("r99.example", MX, None),
+            ("r07.example.net", MX, Some(Record::Name("mx.r07.example.net".to_owned()))),
+            ("mx.r07.example.net", A, Some(Record::Address(plan::receiver(7)))),
+            ("mx.r07.example.net", MX, None),
+            ("r99.example.net", MX, None),
         ] {
             let answer = dns::answer(&query(7, name, kind), look_up).expect("an answer");
             assert_eq!(super::record(&answer, kind), record, "{name}");

@@ -106,15 +106,24 @@ pub fn receiver(index: u8) -> Ipv4Addr {
     Ipv4Addr::new(198, 18, index, 25)
 }
 
-/// Its domain.
+/// Its domain. Of three organisations: there are no more names that are both public by their form and nobody's.
 pub fn domain(index: u8) -> String {
-    format!("r{index:02}.example")
+    let organisations = ["example.com", "example.net", "example.org"];
+    format!("r{index:02}.{}", organisations[usize::from(index) % organisations.len()])
 }
 
 /// Its name.
 pub fn exchanger(index: u8) -> String {
     format!("mx.{}", domain(index))
 }
+
+/// An address of a network in which few have an open port 25.
+pub fn swept(index: u8) -> Ipv4Addr {
+    Ipv4Addr::new(198, 19, 9, index)
+}
+
+/// Those of it that do.
+pub const OPEN: [u8; 4] = [3, 24, 25, 61];
 
 /// An address whose port 25 is closed.
 pub fn closed(index: u8) -> Ipv4Addr {
@@ -175,7 +184,12 @@ impl Habit {
     pub fn of(index: u8) -> Self {
         let plain = Self::plain(exchanger(index));
         Self {
-            delay: if SLOW.contains(&index) { Duration::from_millis(400) } else { plain.delay },
+            // Time enough to talk before the greeting, also on a busy machine.
+            delay: match index {
+                _ if SLOW.contains(&index) => Duration::from_millis(400),
+                _ if AUTH.contains(&index) => Duration::from_millis(200),
+                _ => plain.delay,
+            },
             pipelining: !SIMPLE.contains(&index),
             starttls: TLS.contains(&index) || AUTH.contains(&index),
             auth: if AUTH.contains(&index) { Auth::Refuses } else { Auth::No },
@@ -192,7 +206,7 @@ impl Habit {
         Self {
             starttls: true,
             auth: Auth::Accepts,
-            ..Self::plain("submit.provider.example".to_owned())
+            ..Self::plain("submit.provider.example.com".to_owned())
         }
     }
 }

@@ -103,7 +103,7 @@ impl Call {
         let known = self.receiver.known(self.tcp.peer_addr()?.ip());
         sleep(habit.delay);
         if habit.refusing {
-            self.say(&format!("554 5.7.1 {host} your address is on our list"))?;
+            self.say(&format!("554 {host} ESMTP: your address is on our list"))?;
             // Until the caller has understood.
             while self.line()?.is_some() {
                 self.say("503 5.5.1 not here")?;
@@ -111,7 +111,7 @@ impl Call {
             return Ok(());
         }
         if habit.busy && known.is_none() {
-            return self.say(&format!("421 4.3.2 {host} is busy, try again later"));
+            return self.say(&format!("421 {host} is busy, try again later"));
         }
         self.say(&format!("220 {host} ESMTP"))?;
         let mut errors = 0;

@@ -107,6 +107,10 @@ fn serve() -> io::Result<()> {
     for index in 0..plan::RECEIVERS {
         Receiver::start(plan::receiver(index), 25, Habit::of(index))?;
     }
+    for index in plan::OPEN {
+        let habit = Habit::plain(format!("host{index}.pool.example.com"));
+        Receiver::start(plan::swept(index), 25, habit)?;
+    }
     Receiver::start(plan::SUBMISSION, 587, Habit::submission())
 }
 
