@@ -27,7 +27,9 @@ pub(crate) fn static_toolchain(target: &str) -> Result<()> {
     let library = run::output(run::rustc().args(["--print", "target-libdir", "--target", target]))?;
     if !Path::new(library.trim()).is_dir() {
         if run::which("rustup").is_none() {
-            bail!("building for {target} needs its standard library, e.g. `rustup target add {target}`");
+            bail!(
+                "building for {target} needs its standard library, e.g. `rustup target add {target}`"
+            );
         }
         eprintln!("xtask: adding the target {target} with rustup");
         run::run(Command::new("rustup").current_dir(run::root()).args(["target", "add", target]))?;

@@ -17,7 +17,9 @@ fn switched_on() -> String {
 fn it_is_right_as_it_is_and_with_all_that_it_offers() {
     let dir = Dir::new();
     let all = switched_on();
-    assert!(all.matches(" = ").count() > CONFIG.lines().filter(|l| !l.starts_with('#')).count() / 3);
+    assert!(
+        all.matches(" = ").count() > CONFIG.lines().filter(|l| !l.starts_with('#')).count() / 3
+    );
     assert!(all.contains("\n[[ack]]\n") && all.contains("\nmethod = \"auto\"\n"), "{all}");
     for (name, text) in [("as-it-is", CONFIG), ("all", &all)] {
         let run = botlike(["check", "--config", &dir.file(name, text)]).quietly(0);

@@ -15,7 +15,8 @@ const NAMES: [&str; 6] = ["license", "licence", "copying", "copyright", "notice"
 /// Who belongs to the program, under which terms, and every distinct text once.
 pub(super) fn notices(target: &str) -> Result<String> {
     let linked = linked(target)?;
-    let metadata = run::output(run::cargo().args(["metadata", "--format-version", "1", "--locked"]))?;
+    let metadata =
+        run::output(run::cargo().args(["metadata", "--format-version", "1", "--locked"]))?;
     let metadata: Value = serde_json::from_str(&metadata).context("cargo metadata")?;
     let mut list = String::new();
     let mut texts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -18,8 +18,11 @@ use crate::{run, setup};
 /// What is built for.
 const TARGET: &str = "x86_64-unknown-linux-musl";
 /// The packagers. Compression is xz's or gzip's own: cargo-deb needs no library for it.
-const DEB: Packager =
-    Packager { name: "cargo-deb", version: "3.8.0", features: &["--no-default-features", "--features=gzip"] };
+const DEB: Packager = Packager {
+    name: "cargo-deb",
+    version: "3.8.0",
+    features: &["--no-default-features", "--features=gzip"],
+};
 const RPM: Packager = Packager { name: "cargo-generate-rpm", version: "0.21.1", features: &[] };
 
 /// A program that makes packages.
@@ -29,22 +32,24 @@ struct Packager {
     features: &'static [&'static str],
 }
 
+/// Who answers for packages that somebody made for himself.
+const MAINTAINER: &str = "The botlike authors <botlike@localhost>";
+
 /// How much is wanted.
-#[derive(Default)]
 struct Options {
     dev: bool,
-    maintainer: Option<String>,
+    maintainer: String,
 }
 
 pub(crate) fn main(args: &[&str]) -> Result<ExitCode> {
-    let mut options = Options::default();
+    let mut options = Options { dev: false, maintainer: MAINTAINER.into() };
     let mut args = args.iter();
     while let Some(&arg) = args.next() {
         match arg {
             "--dev" => options.dev = true,
             "--maintainer" => {
                 let who = args.next().context("--maintainer needs \"NAME <ADDRESS>\"")?;
-                options.maintainer = Some((*who).to_owned());
+                options.maintainer = (*who).to_owned();
             }
             _ => bail!("dist does not know {arg:?}"),
         }
@@ -57,7 +62,7 @@ pub(crate) fn main(args: &[&str]) -> Result<ExitCode> {
 
 /// A Debian package of the development build, for the test that installs it.
 pub(crate) fn for_tests() -> Result<PathBuf> {
-    let made = make(&Options { dev: true, maintainer: None })?;
+    let made = make(&Options { dev: true, maintainer: MAINTAINER.into() })?;
     let deb = made.into_iter().find(|file| file.extension().is_some_and(|kind| kind == "deb"));
     deb.context("cargo-deb made no package")
 }
@@ -73,7 +78,7 @@ fn make(options: &Options) -> Result<Vec<PathBuf>> {
     let version = version()?;
     let stage = folder.join("stage");
     let program = build(options.dev)?;
-    stage::gather(&program, &stage, &version)?;
+    stage::gather(&program, &stage, &version, &options.maintainer)?;
 
     let mut made = Vec::new();
     let binary = folder.join(format!("botlike-{version}-x86_64-linux"));
@@ -94,9 +99,13 @@ fn build(dev: bool) -> Result<PathBuf> {
     let profile = if dev { "dev" } else { "release" };
     eprintln!("dist: building the static program ({profile})");
     run::run(
-        run::cargo()
-            .args(["build", "--quiet", "--package", "botlike", "--bin", "botlike"])
-            .args(["--no-default-features", "--target", TARGET, "--profile", profile]),
+        run::cargo().args(["build", "--quiet", "--package", "botlike", "--bin", "botlike"]).args([
+            "--no-default-features",
+            "--target",
+            TARGET,
+            "--profile",
+            profile,
+        ]),
     )?;
     let folder = if dev { "debug" } else { "release" };
     let program = run::target().join(TARGET).join(folder).join("botlike");
@@ -113,7 +122,9 @@ fn deb(stage: &Path, folder: &Path, version: &str, options: &Options) -> Result<
     let file = folder.join(format!("botlike_{version}-1_amd64.deb"));
     let mut command = packaging(&tool, stage)?;
     command.arg("--manifest-path").arg(stage.join("Cargo.toml"));
-    command.args(["--no-build", "--no-strip", "--target", TARGET, "--quiet", "--output"]).arg(&file);
+    command
+        .args(["--no-build", "--no-strip", "--target", TARGET, "--quiet", "--output"])
+        .arg(&file);
     if options.dev {
         command.args(["--compress-type", "gz", "--fast"]);
     } else if run::which("xz").is_some() {
@@ -121,9 +132,7 @@ fn deb(stage: &Path, folder: &Path, version: &str, options: &Options) -> Result<
     } else {
         command.args(["--compress-type", "gz"]);
     }
-    if let Some(who) = &options.maintainer {
-        command.arg("--maintainer").arg(who);
-    }
+    command.arg("--maintainer").arg(&options.maintainer);
     run::output(&mut command)?;
     Ok(file)
 }
