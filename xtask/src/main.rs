@@ -24,7 +24,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  demo                     replay a capture that the project makes itself, and say what was found
+  demo                     bots and honest senders in a laboratory, watched live: who is found for what
   test [OPTIONS]           tidy, then all tests; the last line counts them
       --require KIND,…     tests of this kind (captures, kernel, mta, package, tshark) may not be skipped
       --no-tidy            tests only
