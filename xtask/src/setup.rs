@@ -11,15 +11,15 @@ use crate::run;
 /// Makes sure that the program can be built: installs what is missing with apt where that is possible (root, Debian's
 /// kind of machine), otherwise names the one line that does it.
 pub(crate) fn build_libraries() -> Result<()> {
-    install(&["-lpcap"])
+    toolchain(&["-lpcap"])
 }
 
 /// The same for building it without libpcap.
 pub(crate) fn compiler() -> Result<()> {
-    install(&[])
+    toolchain(&[])
 }
 
-fn install(libraries: &[&str]) -> Result<()> {
+fn toolchain(libraries: &[&str]) -> Result<()> {
     let mut missing = Vec::new();
     if !links(&[]) {
         missing.extend(["gcc", "libc6-dev"]);

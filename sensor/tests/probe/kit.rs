@@ -56,7 +56,10 @@ pub(crate) fn ip(arguments: &str) -> io::Result<()> {
     if done.status.success() {
         return Ok(());
     }
-    Err(io::Error::other(format!("ip {arguments}: {}", String::from_utf8_lossy(&done.stderr).trim())))
+    Err(io::Error::other(format!(
+        "ip {arguments}: {}",
+        String::from_utf8_lossy(&done.stderr).trim()
+    )))
 }
 
 /// All interests.
@@ -193,6 +196,7 @@ pub(crate) fn tcp(src: &str, dst: &str, flags: Flags, seq: u32, payload: &[u8]) 
         snap: None,
         vlan: None,
         fixed: false,
+        dns: None,
     }
 }
 

@@ -19,10 +19,8 @@ const HERE6: &str = "[2001:db8::1]:40000";
 
 /// One packet for each interest and family, and how much of its frame is to be taken: all, or so many bytes.
 fn of_interest() -> Vec<(Packet, Option<usize>)> {
-    let fragmented = |packet| Packet {
-        fragmented: Some(Fragmented { size: 512, reversed: false }),
-        ..packet
-    };
+    let fragmented =
+        |packet| Packet { fragmented: Some(Fragmented { size: 512, reversed: false }), ..packet };
     let body = vec![b'x'; 1300];
     let data = Flags::ACK | Flags::PSH;
     vec![
@@ -150,10 +148,7 @@ fn packets_of_64_kibibytes_are_taken_whole() {
         // About each size of a record, and the longest there is.
         for len in [100, 223, 224, 225, 1632, 1633, 4321, 9184, 9185, 17_377, 33_760, 65_549] {
             let payload: Vec<u8> = (0..len - 54).map(|n: usize| (n % 251) as u8).collect();
-            let sent = frames(
-                Link::Ethernet,
-                &tcp(HERE, "192.0.2.1:25", Flags::ACK, 1, &payload),
-            );
+            let sent = frames(Link::Ethernet, &tcp(HERE, "192.0.2.1:25", Flags::ACK, 1, &payload));
             sender.send(&sent[0]);
             let taken = take(&mut rung, 1);
             // On a loopback each packet passes twice, and is taken as it arrives.
@@ -203,10 +198,8 @@ fn a_full_ring_is_counted_and_traffic_goes_on() {
         rung.attach(&vb).unwrap();
         let sender = Sender::new(va.number);
         let sent = 1000;
-        let frame = frames(
-            Link::Ethernet,
-            &tcp(HERE, "192.0.2.1:25", Flags::ACK, 1, &[b'x'; 1300]),
-        );
+        let frame =
+            frames(Link::Ethernet, &tcp(HERE, "192.0.2.1:25", Flags::ACK, 1, &[b'x'; 1300]));
         for _ in 0..sent {
             sender.send(&frame[0]);
         }
@@ -228,8 +221,7 @@ fn two_sensors_see_the_same() {
     alone("two_sensors_see_the_same", || {
         let va = point("va", Observe::Full);
         let sender = Sender::new(va.number);
-        let mut rungs =
-            [0, 1].map(|_| load(&interest(), Options::default()).unwrap());
+        let mut rungs = [0, 1].map(|_| load(&interest(), Options::default()).unwrap());
         rungs.iter_mut().for_each(|rung| rung.attach(&va).unwrap());
         let sent: Vec<_> =
             of_interest().iter().flat_map(|(packet, _)| frames(Link::Ethernet, packet)).collect();
