@@ -1,7 +1,9 @@
 //! The probe in the kernel: frames put on interfaces of a namespace, and what comes out of the ring.
 #![cfg(target_os = "linux")]
 
+mod dialogue;
 mod kit;
+mod process;
 
 use std::io::Write;
 
@@ -11,8 +13,9 @@ use botlike_core::wire::LinkType;
 use botlike_ebpf::record::Count;
 use botlike_tests::frame::Link;
 use botlike_tests::packet::{Flags, Fragmented, Packet};
+use botlike_tests::skip::{Kind, skip};
 
-use kit::{Sender, alone, frames, interest, load, point, take, tcp, tun, udp};
+use kit::{Sender, alone, frames, holds, interest, load, point, take, tcp, tun, udp};
 
 const HERE: &str = "10.0.0.1:40000";
 const HERE6: &str = "[2001:db8::1]:40000";
@@ -247,4 +250,165 @@ fn two_sensors_see_the_same() {
 fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_nanos() as u64)
+}
+
+#[test]
+fn metadata_lets_no_secret_into_the_ring() {
+    alone("metadata_lets_no_secret_into_the_ring", || {
+        let mut rung = load(&interest(), Options::default()).unwrap();
+        let mut points = vec![point("lo", Observe::Metadata)];
+        rung.attach(&points[0]).unwrap();
+        // A dialogue as real stacks carry it, over both families.
+        for address in ["127.0.0.1:25", "[::1]:587"] {
+            dialogue::talk(address);
+        }
+        let taken = take(&mut rung, 20);
+        assert_eq!(rung.losses().sum(), 0);
+        for family in [2usize, 10] {
+            let of_family: Vec<u8> = taken
+                .iter()
+                .filter(|taken| (taken.data[12] == 0x86) == (family == 10))
+                .flat_map(|taken| taken.data.clone())
+                .collect();
+            // What metadata is for is there.
+            for whole in dialogue::OPEN {
+                assert!(holds(&of_family, whole.as_bytes()), "{family}: {whole:?}");
+            }
+        }
+        for secret in dialogue::SECRETS {
+            for taken in &taken {
+                assert!(!holds(&taken.data, secret.as_bytes()), "{secret}: {taken:?}");
+            }
+            // Nor anywhere else in what the probe keeps: not behind the end of a record, not in a table.
+            for (name, memory) in kit::memory(&rung) {
+                assert!(!holds(&memory, secret.as_bytes()), "{secret} is in {name}");
+            }
+        }
+        assert!(rung.counts().get(Count::Held) > 0);
+
+        // The same is all there where all may be seen.
+        points[0].observe = Observe::Full;
+        rung.attach(&points[0]).unwrap();
+        dialogue::talk("127.0.0.1:25");
+        let all: Vec<u8> = take(&mut rung, 20).into_iter().flat_map(|taken| taken.data).collect();
+        for secret in dialogue::SECRETS {
+            assert!(holds(&all, secret.as_bytes()), "{secret}");
+        }
+        assert!(kit::memory(&rung).iter().any(|(_, memory)| holds(memory, b"hidden-subject")));
+    });
+}
+
+#[test]
+fn metadata_shows_no_payload_of_what_began_before() {
+    alone("metadata_shows_no_payload_of_what_began_before", || {
+        let mut rung = load(&interest(), Options::default()).unwrap();
+        let va = point("va", Observe::Metadata);
+        rung.attach(&va).unwrap();
+        let sender = Sender::new(va.number);
+        let data = Flags::ACK | Flags::PSH;
+        let send = |packet: Packet| {
+            frames(Link::Ethernet, &packet).iter().for_each(|frame| sender.send(frame));
+        };
+        // No SYN was seen; then one was, of a connection whose packets come in fragments.
+        send(tcp(HERE, "192.0.2.1:25", data, 1, b"EHLO host.example\r\n"));
+        send(tcp("192.0.2.1:25", HERE, data, 1, b"250 mx.example\r\n"));
+        send(tcp(HERE, "192.0.2.2:25", Flags::SYN, 0, b""));
+        send(Packet {
+            fragmented: Some(Fragmented { size: 64, reversed: false }),
+            ..tcp(HERE, "192.0.2.2:25", data, 1, &b"EHLO host.example\r\n".repeat(9))
+        });
+        send(tcp(HERE, "192.0.2.2:25", data, 172, b"EHLO host.example\r\n"));
+        let taken = take(&mut rung, 4 + 3);
+        assert_eq!(taken.len(), 7);
+        for taken in taken {
+            assert!(
+                !holds(&taken.data, b"host.example") && !holds(&taken.data, b"mx."),
+                "{taken:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn nothing_is_left_when_its_process_is_killed() {
+    alone("nothing_is_left_when_its_process_is_killed", || {
+        let mut watch = process::Watch::root("va");
+        let held = watch.holds();
+        let counts = (held.programs.len(), held.maps.len() >= 5, held.links.len());
+        assert_eq!(counts, (2, true, 2), "{held:?}");
+        let left = held.left();
+        assert_eq!((left.programs.len(), left.links.len()), (2, 2), "all of it is seen");
+        watch.kill();
+        held.is_taken_down();
+    });
+}
+
+#[test]
+fn the_capabilities_of_the_unit_are_enough() {
+    const NAME: &str = "the_capabilities_of_the_unit_are_enough";
+    if !process::can_be_another() {
+        return skip(Kind::Kernel, NAME, "no setpriv(1)");
+    }
+    alone(NAME, || {
+        let mut watch = process::Watch::unit("va");
+        let held = watch.holds();
+        assert_eq!((held.programs.len(), held.links.len()), (2, 2), "{held:?}");
+        watch.kill();
+        held.is_taken_down();
+    });
+}
+
+#[test]
+fn an_interface_that_vanishes_ends_nothing() {
+    alone("an_interface_that_vanishes_ends_nothing", || {
+        let mut rung = load(&interest(), Options::default()).unwrap();
+        let (va, lo) = (point("va", Observe::Full), point("lo", Observe::Full));
+        rung.attach(&va).unwrap();
+        rung.attach(&lo).unwrap();
+        kit::ip("link del va").unwrap();
+        assert_eq!(take(&mut rung, 0), []);
+        let error = rung.attach(&va).unwrap_err();
+        assert_eq!(error.error.raw_os_error(), Some(libc::ENXIO), "{error}");
+        assert!(error.to_string().contains("not there any more"), "{error}");
+        rung.detach(va.number);
+        let sender = Sender::new(lo.number);
+        sender.send(&frames(Link::Ethernet, &tcp(HERE, "192.0.2.1:25", Flags::ACK, 1, b""))[0]);
+        assert_eq!(take(&mut rung, 1).len(), 1);
+    });
+}
+
+#[test]
+fn an_idle_reader_sleeps_and_is_woken_by_the_next_record() {
+    alone("an_idle_reader_sleeps_and_is_woken_by_the_next_record", || {
+        let mut rung = load(&interest(), Options::default()).unwrap();
+        let va = point("va", Observe::Full);
+        rung.attach(&va).unwrap();
+        let sender = Sender::new(va.number);
+        let frame =
+            frames(Link::Ethernet, &tcp(HERE, "192.0.2.1:25", Flags::ACK, 1, b"")).remove(0);
+        // One that nobody wakes would sleep far longer than the test may take.
+        let for_ever = std::time::Duration::from_secs(3600);
+        for _ in 0..3 {
+            let before = sleeps();
+            let waker = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    std::thread::sleep(std::time::Duration::from_millis(200));
+                    sender.send(&frame);
+                });
+                let mut taken = 0;
+                while taken == 0 {
+                    rung.take(for_ever, &mut |_| taken += 1).unwrap();
+                }
+                sleeps() - before
+            });
+            assert!(waker <= 10, "{waker} times awake for one record");
+        }
+    });
+}
+
+/// How often this thread went to sleep.
+fn sleeps() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.unwrap().trim().parse().unwrap()
 }
