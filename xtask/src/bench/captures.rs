@@ -133,7 +133,7 @@ impl Recipe {
     }
 
     fn traffic(&self, draft: &PathBuf, sessions: u32, quick: bool) -> Result<()> {
-        let lab = Lab::new()?;
+        let lab = Lab::new(false)?;
         match self.content {
             Content::Plain(bytes) => {
                 let _sink = sink(&lab)?;
@@ -176,7 +176,7 @@ impl Recipe {
 }
 
 /// smtp-sink will not be root. As another user it would outlive this program if that were killed: hence the `timeout`.
-fn sink(lab: &Lab) -> Result<Running> {
+pub(super) fn sink(lab: &Lab) -> Result<Running> {
     let sink = tools::find("smtp-sink")?.command();
     let mut command = Command::new("timeout");
     command.arg("1800").arg(sink.get_program()).args(["-u", "nobody", "-h", "mx.bench.example"]);
