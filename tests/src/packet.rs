@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::dns;
+
 pub use botlike_core::base::Side;
 pub use botlike_core::wire::TcpFlags as Flags;
 
@@ -13,6 +15,9 @@ pub struct Fragmented {
     /// The last fragment comes first.
     pub reversed: bool,
 }
+
+/// The connection of segments that belong to none: DNS over TCP.
+pub const LOOSE: u32 = u32::MAX;
 
 /// One packet on the wire.
 #[derive(Clone, Debug)]
@@ -49,6 +54,8 @@ pub struct Packet {
     pub snap: Option<usize>,
     /// VLAN id.
     pub vlan: Option<u16>,
+    /// The DNS message that is its payload.
+    pub dns: Option<dns::Message>,
     /// Part of a form that variants must leave as it is (a keep-alive, a probe, an overlap).
     pub fixed: bool,
 }

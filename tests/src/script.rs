@@ -113,7 +113,10 @@ pub fn parse(text: &str) -> Result<Script, String> {
     }
     let body: Vec<_> = rest.collect();
     let body = expand(&body, 0)?;
-    if !body.first().is_some_and(|(_, line)| line.starts_with("===") || line.starts_with("~udp")) {
+    if !body
+        .first()
+        .is_some_and(|(_, line)| ["===", "~udp", "~dns"].iter().any(|w| line.starts_with(w)))
+    {
         script.items.push((0, Item::Connection { client: ends[0], server: ends[1] }));
     }
     for (number, line) in body {

@@ -244,5 +244,7 @@ fn to_v6(packet: &Packet) -> Packet {
         }
         std::net::IpAddr::V6(_) => end,
     };
-    Packet { src: map(packet.src), dst: map(packet.dst), ..packet.clone() }
+    let dns = packet.dns.as_ref().map(crate::dns::Message::to_v6);
+    let payload = dns.as_ref().map_or_else(|| packet.payload.clone(), |message| message.bytes());
+    Packet { src: map(packet.src), dst: map(packet.dst), payload, dns, ..packet.clone() }
 }

@@ -98,6 +98,8 @@ struct Net {
     clock: u64,
     midnight: u64,
     conn: Option<Conn>,
+    /// DNS questions so far: each has its own number and port.
+    questions: u16,
     /// Bytes written and not yet sent: consecutive lines of a side are one flight.
     pending: Option<(Side, bool, Vec<u8>)>,
     out: Played,
@@ -171,6 +173,7 @@ impl Net {
             fragmented: conn.next.fragmented,
             snap: conn.snap,
             vlan: conn.vlan,
+            dns: None,
             fixed: false,
         })
     }

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use botlike_core::base::{Counters, Limits, Ports, SECOND, Stamp};
 use botlike_core::detect::Tuning;
 use botlike_core::tracker::{Fact, FactSink, Input, Key, Settings, Tracker};
-use botlike_core::wire::{Front, LinkType};
+use botlike_core::wire::{Front, LinkType, Packet};
 use botlike_tests::frame::Frame;
 use botlike_tests::variant::Variant;
 use botlike_tests::{script, wire};
@@ -49,6 +49,7 @@ struct Forget {
     sessions: u64,
     messages: u64,
     hits: u64,
+    lookups: u64,
 }
 
 impl FactSink for Forget {
@@ -57,14 +58,18 @@ impl FactSink for Forget {
             Fact::Session { .. } => self.sessions += 1,
             Fact::Message { .. } => self.messages += 1,
             Fact::Hit { .. } => self.hits += 1,
+            Fact::Dns { .. } => self.lookups += 1,
             _ => {}
         }
     }
 }
 
 /// What an honest mail host does: one session in the clear with two messages, pipelined, encoded headers, a long body; one
-/// with chunks; one under TLS; one that is refused; an attempt that is; and traffic of no interest.
+/// with chunks; one under TLS; one that is refused; an attempt that is; the questions before them; and traffic of no
+/// interest.
 const TURN: &str = "\
+~dns 192.0.2.10:40008 > 198.51.100.53 MX example.net = MX 10 mx.example.net; MX 20 mx2.example.net; mx.example.net A 198.51.100.25
+~dns 192.0.2.10:40009 > 198.51.100.53 tcp A mx2.example.net = CNAME m.example.com; m.example.com A 198.51.100.26
 === 192.0.2.10:40001 > 198.51.100.25:25
 S: 220-mx.example.net ESMTP
 S: 220 speak
@@ -163,7 +168,7 @@ impl Sensor {
     fn new() -> Self {
         let limits = Limits::default();
         Self {
-            front: Front::new(&[25], &limits),
+            front: Front::new(&[25], &limits).with_dns(&[25]),
             tracker: Tracker::new(Settings {
                 limits,
                 tuning: Tuning::default(),
@@ -188,10 +193,13 @@ impl Sensor {
                 [*high, *low] = (10_000 + (turn % 5000) as u16 * 10 + digit).to_be_bytes();
             }
             let link = LinkType::from_number(frame.link);
-            if let Some(segment) = self.front.frame(at, link, 0, &frame.data, frame.orig_len) {
-                let input = Input::Frame { number: self.number, segment };
-                self.tracker.push(at, input, sink);
-            }
+            let number = self.number;
+            let input = match self.front.frame(at, link, 0, &frame.data, frame.orig_len) {
+                Some(Packet::Segment(segment)) => Input::Frame { number, segment },
+                Some(Packet::Dns(datagram)) => Input::Dns { number, datagram },
+                None => continue,
+            };
+            self.tracker.push(at, input, sink);
         }
     }
 
@@ -231,6 +239,7 @@ fn like_sessions_allocate_nothing() {
             sink.messages,
             sink.hits
         );
+        assert!(sink.lookups >= 600 * 4, "{variant:?}: {}", sink.lookups);
         assert_eq!((counters.flows_evicted, counters.reorder_full), (0, 0), "{variant:?}");
         if matches!(variant, Variant::Reordered | Variant::Crossed) {
             assert!(counters.segments_reordered > warm.segments_reordered, "{variant:?}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use botlike_tests::case::{Case, names};
-use botlike_tests::packet::{Flags, Packet, Side};
+use botlike_tests::packet::{Flags, LOOSE, Packet, Side};
 use botlike_tests::variant::Variant;
 use etherparse::{NetHeaders, PacketHeaders, TransportHeader};
 
@@ -14,7 +14,7 @@ fn streams(packets: &[Packet], connections: usize) -> Vec<[BTreeMap<u32, u8>; 2]
     let mut out = vec![<[BTreeMap<u32, u8>; 2]>::default(); connections];
     // The numbering starts where the plain capture's smallest acknowledged or sent byte is; found over all packets.
     for packet in packets {
-        let Some(conn) = packet.conn else { continue };
+        let Some(conn) = packet.conn.filter(|c| *c != LOOSE) else { continue };
         let side = usize::from(packet.from == Side::Server);
         let start = packet.seq.wrapping_add(u32::from(packet.flags.contains(Flags::SYN)));
         let known = first[conn as usize][side].get_or_insert(start);
@@ -23,7 +23,7 @@ fn streams(packets: &[Packet], connections: usize) -> Vec<[BTreeMap<u32, u8>; 2]
         }
     }
     for packet in packets {
-        let Some(conn) = packet.conn else { continue };
+        let Some(conn) = packet.conn.filter(|c| *c != LOOSE) else { continue };
         if packet.fixed && packet.payload == [0] {
             continue;
         }
@@ -188,7 +188,7 @@ fn answered_too_early(packets: &[Packet]) -> usize {
     let mut acked: BTreeMap<(u32, bool), u32> = BTreeMap::new();
     let mut count = 0;
     for packet in packets.iter().filter(|p| !p.fixed && !p.flags.contains(Flags::RST)) {
-        let Some(conn) = packet.conn else { continue };
+        let Some(conn) = packet.conn.filter(|c| *c != LOOSE) else { continue };
         let from = packet.from == Side::Server;
         if packet.flags.contains(Flags::SYN) {
             acked.remove(&(conn, from));

@@ -12,7 +12,7 @@ pub(crate) const FLOORS: &[(u32, &[&str])] = &[
     (0, &["base"]),
     (1, &["wire"]),
     (2, &["stream"]),
-    (3, &["smtp"]),
+    (3, &["smtp", "dns"]),
     (4, &["mail"]),
     (5, &["detect"]),
     (7, &["tracker", "judge"]),

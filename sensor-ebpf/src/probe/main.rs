@@ -17,7 +17,7 @@ use botlike_ebpf::gate::{self, Payload, Scan, Side, State};
 use botlike_ebpf::interest::Interest;
 use botlike_ebpf::record::{Count, Header, LARGEST, OBSERVE_FULL};
 
-use self::maps::{FLOWS, FlowKey, INTERFACES, count};
+use self::maps::{FLOWS, FlowKey, INTERFACES, count, forget};
 use self::parse::{Packet, Seen};
 
 /// The next program on the link, or the stack.
@@ -101,7 +101,7 @@ fn take<const RAW: bool>(ctx: &TcContext, flags: u16) {
         flags |= Header::CUT;
         count(Count::Oversized);
     }
-    ring::put(ctx, wanted, flags);
+    ring::put(ctx, forget(wanted), flags);
 }
 
 #[inline(always)]
@@ -184,7 +184,7 @@ impl Payload for InPacket<'_> {
         // SAFETY: the function takes what it is given, and the kernel calls it `count` times at most, before this returns.
         unsafe {
             aya_ebpf::helpers::bpf_loop(
-                count,
+                forget(count),
                 walk_step as *mut aya_ebpf::cty::c_void,
                 (&raw mut walk).cast(),
                 0,

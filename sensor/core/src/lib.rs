@@ -15,6 +15,7 @@ extern crate alloc;
 
 pub mod base;
 pub mod detect;
+pub mod dns;
 pub mod judge;
 pub mod mail;
 pub mod smtp;

@@ -10,7 +10,7 @@ use botlike_core::base::{Counters, Limits, Nanos, Ports, SECOND, Stamp};
 use botlike_core::detect::Tuning;
 use botlike_core::judge::{self, EventSink, Judge};
 use botlike_core::tracker::{Fact, FactSink, Input, Key, Tracker};
-use botlike_core::wire::Front;
+use botlike_core::wire::{Front, Packet};
 
 use super::threads::Threads;
 use crate::source::Frame;
@@ -37,6 +37,8 @@ pub trait Sink: EventSink + Send + 'static {
 pub struct Settings {
     /// Ports of SMTP servers.
     pub ports: Vec<u16>,
+    /// Whether DNS is looked at.
+    pub dns: bool,
     /// Caps and time-outs.
     pub limits: Limits,
     /// Settings of the rules.
@@ -121,7 +123,10 @@ impl<S: Sink> Pipeline<S> {
             Engine::Threads(Box::new(Threads::start(settings, sink)))
         };
         Self {
-            front: Front::new(&settings.ports, &settings.limits),
+            front: match Front::new(&settings.ports, &settings.limits) {
+                front if settings.dns => front.with_dns(&settings.ports),
+                front => front,
+            },
             engine,
             number: 0,
             ticked: Stamp::ZERO,
@@ -149,17 +154,20 @@ impl<S: Sink> Pipeline<S> {
         }
         let number = self.number;
         match self.front.frame(at, frame.link, frame.iface, frame.data, frame.orig_len) {
-            Some(segment) => {
+            Some(packet) => {
                 self.ticked = at;
                 match &mut self.engine {
                     Engine::Inline { tracker, judge, sink } => {
-                        tracker.push(
-                            at,
-                            Input::Frame { number, segment },
-                            &mut ToJudge { judge, sink },
-                        );
+                        let input = match packet {
+                            Packet::Segment(segment) => Input::Frame { number, segment },
+                            Packet::Dns(datagram) => Input::Dns { number, datagram },
+                        };
+                        tracker.push(at, input, &mut ToJudge { judge, sink });
                     }
-                    Engine::Threads(threads) => threads.segment(at, number, &segment),
+                    Engine::Threads(threads) => match packet {
+                        Packet::Segment(segment) => threads.segment(at, number, &segment),
+                        Packet::Dns(datagram) => threads.dns(at, number, &datagram),
+                    },
                 }
             }
             None if at < self.ticked || at.since(self.ticked) >= TICK => {

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::pipeline::{Pipeline, Settings, Sink};
 use super::{Outcome, ReadOptions, Writing, open_outputs};
-use crate::config::Config;
+use crate::config::{Config, Interests};
 use crate::emit::{Line, Outputs, Sensor, Stats, worst_case};
 use crate::source::live::Places;
 use crate::source::{Captures, Options};
@@ -106,6 +106,7 @@ pub(super) fn settings_with(config: &Config, seed: u64) -> Settings {
     let judge = config.judge(seed);
     Settings {
         ports: config.ports.clone(),
+        dns: config.interests.contains(&Interests::Dns),
         limits: config.limits.clone(),
         hold_after: judge.tuning.hold_after(),
         tuning: judge.tuning.clone(),

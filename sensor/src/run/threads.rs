@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use botlike_core::base::{Counters, Endpoint, Stamp};
 use botlike_core::judge::Judge;
 use botlike_core::tracker::{Input, Key, OwnedFact, Tracker};
-use botlike_core::wire::{Segment, TcpFlags};
+use botlike_core::wire::{Datagram, Segment, TcpFlags};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::pipeline::{Settings, Sink};
@@ -46,11 +46,25 @@ struct Packed {
     payload: Range<usize>,
 }
 
+/// A packet of DNS whose bytes lie in its batch.
+struct PackedDns {
+    number: u64,
+    at: Stamp,
+    src: Endpoint,
+    dst: Endpoint,
+    over_tcp: bool,
+    vlan: u16,
+    iface: u32,
+    len: u32,
+    payload: Range<usize>,
+}
+
 /// One worker's part of a batch.
 #[derive(Default)]
 struct Part {
     bytes: Vec<u8>,
     segments: Vec<Packed>,
+    dns: Vec<PackedDns>,
     /// Where the source reported losses: before the frame of this number.
     losses: Vec<(u64, u64)>,
 }
@@ -152,18 +166,17 @@ impl<S: Sink> Threads<S> {
         self.notice.interfaces.push((iface, name.to_owned()));
     }
 
+    /// The part of the worker that sees all packets between these ends.
+    fn part(&mut self, src: Endpoint, dst: Endpoint) -> &mut Part {
+        let hash = self.hasher.hash_one(src).wrapping_add(self.hasher.hash_one(dst));
+        let index = ((u128::from(hash) * self.parts.len() as u128) >> 64) as usize;
+        &mut self.parts[index]
+    }
+
     pub(super) fn segment(&mut self, at: Stamp, number: u64, segment: &Segment<'_>) {
         self.number = number;
-        let hash =
-            self.hasher.hash_one(segment.src).wrapping_add(self.hasher.hash_one(segment.dst));
-        let index = ((u128::from(hash) * self.parts.len() as u128) >> 64) as usize;
-        let part = &mut self.parts[index];
-        let mut keep = |bytes: &[u8]| {
-            let from = part.bytes.len();
-            part.bytes.extend_from_slice(bytes);
-            from..part.bytes.len()
-        };
-        let (options, payload) = (keep(segment.options), keep(segment.payload));
+        let part = self.part(segment.src, segment.dst);
+        let (options, payload) = (part.keep(segment.options), part.keep(segment.payload));
         part.segments.push(Packed {
             number,
             at,
@@ -181,6 +194,29 @@ impl<S: Sink> Threads<S> {
             payload,
         });
         let full = part.bytes.len() >= BATCH_BYTES;
+        self.packed(at, number, full);
+    }
+
+    pub(super) fn dns(&mut self, at: Stamp, number: u64, datagram: &Datagram<'_>) {
+        self.number = number;
+        let part = self.part(datagram.src, datagram.dst);
+        let payload = part.keep(datagram.payload);
+        part.dns.push(PackedDns {
+            number,
+            at,
+            src: datagram.src,
+            dst: datagram.dst,
+            over_tcp: datagram.over_tcp,
+            vlan: datagram.vlan,
+            iface: datagram.iface,
+            len: datagram.len,
+            payload,
+        });
+        let full = part.bytes.len() >= BATCH_BYTES;
+        self.packed(at, number, full);
+    }
+
+    fn packed(&mut self, at: Stamp, number: u64, full: bool) {
         self.ticks.push((number, at));
         if full || self.ticks.len() >= BATCH_ITEMS {
             self.send(false);
@@ -248,19 +284,21 @@ fn worker(
     for (mut part, Work { ticks, count, last }) in work {
         let mut facts = Vec::new();
         let mut segments = part.segments.iter().peekable();
+        let mut datagrams = part.dns.iter().peekable();
         let mut losses = part.losses.iter().peekable();
         for &(number, at) in ticks.iter() {
             while let Some((_, packets)) = losses.next_if(|(before, _)| *before <= number) {
                 tracker.push(at, Input::Lost { packets: *packets }, &mut facts);
             }
             // Time that passed before a frame has the frame's number.
-            match segments.next_if(|s| s.number == number && s.at == at) {
-                Some(packed) => {
-                    let segment = packed.open(&part.bytes);
-                    tracker.push(packed.at, Input::Frame { number, segment }, &mut facts);
-                }
-                None => tracker.push(at, Input::Idle { number }, &mut facts),
-            }
+            let input = if let Some(s) = segments.next_if(|s| s.number == number && s.at == at) {
+                Input::Frame { number, segment: s.open(&part.bytes) }
+            } else if let Some(d) = datagrams.next_if(|d| d.number == number && d.at == at) {
+                Input::Dns { number, datagram: d.open(&part.bytes) }
+            } else {
+                Input::Idle { number }
+            };
+            tracker.push(at, input, &mut facts);
         }
         for (_, packets) in losses {
             tracker.push(Stamp::ZERO, Input::Lost { packets: *packets }, &mut facts);
@@ -274,8 +312,31 @@ fn worker(
         }
         part.bytes.clear();
         part.segments.clear();
+        part.dns.clear();
         part.losses.clear();
         let _ = give_back.try_send(part);
+    }
+}
+
+impl Part {
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let from = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        from..self.bytes.len()
+    }
+}
+
+impl PackedDns {
+    fn open<'a>(&self, bytes: &'a [u8]) -> Datagram<'a> {
+        Datagram {
+            src: self.src,
+            dst: self.dst,
+            payload: &bytes[self.payload.clone()],
+            len: self.len,
+            over_tcp: self.over_tcp,
+            vlan: self.vlan,
+            iface: self.iface,
+        }
     }
 }
 

@@ -58,6 +58,7 @@ fn pattern() -> Vec<(u64, Vec<u8>)> {
         fragmented: None,
         snap: None,
         vlan: None,
+        dns: None,
         fixed: false,
     };
     let options = [2, 4, 5, 0xb4, 4, 2, 1, 3, 3, 7, 0, 0];

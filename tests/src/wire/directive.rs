@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use super::{ACK_DELAY, MILLI, Net, SEGMENT, STEP, index};
-use crate::packet::{Flags, Fragmented, Packet, Side};
+use crate::dns;
+use crate::packet::{Flags, Fragmented, LOOSE, Packet, Side};
 use crate::script::{span, unescape};
 use crate::tls;
 
@@ -23,6 +24,9 @@ impl Net {
         let first = arguments.split_whitespace().next();
         if word == "udp" {
             return self.datagram(arguments);
+        }
+        if word == "dns" {
+            return self.dns(arguments);
         }
         let conn = self.conn.as_mut().ok_or("no connection")?;
         match word {
@@ -229,8 +233,49 @@ impl Net {
             fragmented: None,
             snap: None,
             vlan: None,
+            dns: None,
             fixed: true,
         });
+        Ok(())
+    }
+
+    /// A DNS question, and its answer.
+    fn dns(&mut self, arguments: &str) -> Result<(), String> {
+        self.settle(None);
+        self.questions = self.questions.wrapping_add(1);
+        let exchange = dns::parse(arguments, self.questions)?;
+        let (mut client, server) = (exchange.client, exchange.server);
+        if client.port() == 0 {
+            client.set_port(20_000 + self.questions % 20_000);
+        }
+        for message in [Some(exchange.question), exchange.answer].into_iter().flatten() {
+            self.clock += STEP;
+            let (from, src, dst) = match message.response {
+                false => (Side::Client, client, server),
+                true => (Side::Server, server, client),
+            };
+            let tcp = message.tcp;
+            self.out.packets.push(Packet {
+                at: self.clock,
+                skew: 0,
+                conn: tcp.then_some(LOOSE),
+                from,
+                src,
+                dst,
+                seq: 1,
+                ack: 1,
+                flags: if tcp { Flags::ACK | Flags::PSH } else { Flags::empty() },
+                window: 512,
+                ttl: 64,
+                options: Vec::new(),
+                payload: message.bytes(),
+                fragmented: self.conn.as_mut().and_then(|c| c.next.fragmented.take()),
+                snap: None,
+                vlan: None,
+                dns: Some(message),
+                fixed: true,
+            });
+        }
         Ok(())
     }
 }

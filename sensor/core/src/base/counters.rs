@@ -35,7 +35,7 @@ counters! {
     frame_bytes;
     /// Frames that are neither IPv4 nor IPv6.
     not_ip;
-    /// IP packets that carry no TCP.
+    /// IP packets that carry neither TCP nor, where it is of interest, DNS over UDP.
     not_tcp;
     /// TCP segments on ports that are not watched.
     other_ports;
@@ -51,6 +51,14 @@ counters! {
     fragments_dropped;
     /// TCP segments on watched ports.
     segments;
+    /// Packets of DNS: datagrams, and segments of TCP with payload.
+    dns_packets;
+    /// Messages of DNS that make no sense, or were cut off, or lie in several segments.
+    dns_unread;
+    /// Questions and answers of DNS that were read.
+    dns_lookups;
+    /// Answers of DNS that were not read to their end: cut by their sender or by the limit of records.
+    dns_partial;
     /// Connections first seen.
     flows;
     /// Connections joined in the middle: no SYN was seen.

@@ -88,6 +88,8 @@ limits! {
     header_bytes: usize = 64 << 10;
     /// Bytes of one header field that are kept, unfolded.
     field_bytes: usize = 1024;
+    /// Records of a DNS answer that are looked at.
+    dns_records: usize = 64;
     /// Hosts that are judged at a time.
     hosts: usize = 16_384;
     /// Findings open at a time.

@@ -140,6 +140,7 @@ impl Judge {
                     sink,
                 );
             }
+            Fact::Dns { .. } => {}
             Fact::Hit { session, hit } => self.hit(at, session, hit, sink),
             Fact::Message { session, message } => {
                 let direction = self.direction(session.flow.client, session.flow.server);

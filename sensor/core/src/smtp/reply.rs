@@ -2,6 +2,12 @@
 
 use super::{Capability, Place};
 
+/// The host name that a greeting begins with (RFC 5321 section 4.2).
+pub(super) fn greeting_name(line: &[u8]) -> Option<&[u8]> {
+    let line = parse(line).filter(|line| line.code == 220)?;
+    line.text.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())
+}
+
 /// One line of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ReplyLine<'a> {

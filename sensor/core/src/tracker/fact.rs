@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use crate::base::{Flow, Nanos, Stamp};
 use crate::detect::Hit;
+use crate::dns::Lookup;
 use crate::smtp::{Message, Session};
-use crate::wire::Segment;
+use crate::wire::{Datagram, Segment};
 
 /// What happens to a tracker.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,13 @@ pub enum Input<'a> {
         number: u64,
         /// What lay in it.
         segment: Segment<'a>,
+    },
+    /// A packet of DNS, numbered like the others.
+    Dns {
+        /// The frame's number.
+        number: u64,
+        /// What lay in it.
+        datagram: Datagram<'a>,
     },
     /// The source lost this many packets somewhere before now.
     Lost {
@@ -104,6 +112,13 @@ pub enum Fact<'a> {
         /// Whether [`Fact::Held`] was said of it.
         held: bool,
     },
+    /// A DNS question or answer.
+    Dns {
+        /// What was asked or answered.
+        lookup: &'a Lookup,
+        /// How often the source reported losses so far: who argues from what was not answered must ask.
+        losses: u64,
+    },
     /// A detection's rule matched in a flow.
     Hit {
         /// The session so far.
@@ -128,6 +143,8 @@ pub enum OwnedFact {
     Message(alloc::boxed::Box<(Session, Message)>),
     /// See [`Fact::Session`].
     Session(alloc::boxed::Box<Session>, bool),
+    /// See [`Fact::Dns`].
+    Dns(alloc::boxed::Box<Lookup>, u64),
     /// See [`Fact::Hit`].
     Hit(alloc::boxed::Box<(Session, Hit)>),
 }
@@ -156,6 +173,7 @@ impl From<Fact<'_>> for OwnedFact {
                 Self::Message(Box::new((session.clone(), message.clone())))
             }
             Fact::Session { session, held } => Self::Session(Box::new(session.clone()), held),
+            Fact::Dns { lookup, losses } => Self::Dns(Box::new(lookup.clone()), losses),
             Fact::Hit { session, hit } => Self::Hit(Box::new((session.clone(), hit.clone()))),
         }
     }
@@ -171,6 +189,7 @@ impl OwnedFact {
             Self::Held(session, idle) => Fact::Held { session, idle: *idle },
             Self::Message(both) => Fact::Message { session: &both.0, message: &both.1 },
             Self::Session(session, held) => Fact::Session { session, held: *held },
+            Self::Dns(lookup, losses) => Fact::Dns { lookup, losses: *losses },
             Self::Hit(both) => Fact::Hit { session: &both.0, hit: &both.1 },
         }
     }

@@ -16,10 +16,11 @@ pub use fact::{AttemptEnd, Fact, FactSink, Input, Key, OwnedFact};
 
 use crate::base::{Counters, Flow, Limits, Nanos, Ports, Side, Stamp};
 use crate::detect::Tuning;
+use crate::dns::{Lookup, Messages};
 use crate::smtp::{CaptureState, Close, Visible};
 use crate::stream::table::{deadline, second};
 use crate::stream::{Piece, Reserve, State, Table};
-use crate::wire::{Segment, TcpFlags};
+use crate::wire::{Datagram, Segment, TcpFlags};
 use connection::{Bridge, Connection, Teller, Tools};
 
 /// What a tracker is told at its start.
@@ -58,6 +59,7 @@ pub struct Tracker {
     losses: u64,
     last_at: Stamp,
     due: Vec<u32>,
+    lookup: Lookup,
 }
 
 /// Where a late packet's number lies, seen from the end of its stream: a retransmission before it, or what was under way
@@ -92,6 +94,7 @@ impl Tracker {
             losses: 0,
             last_at: Stamp::ZERO,
             due: Vec::new(),
+            lookup: Lookup::default(),
             settings,
         }
     }
@@ -100,16 +103,48 @@ impl Tracker {
     pub fn push(&mut self, at: Stamp, input: Input<'_>, sink: &mut impl FactSink) {
         match input {
             Input::Frame { number, segment } => {
-                if at < self.last_at {
-                    self.counters.time_backwards += 1;
-                }
-                self.last_at = at;
-                self.expire(at, number, sink);
+                self.arrive(at, number, sink);
                 self.frame(at, number, &segment, sink);
+            }
+            Input::Dns { number, datagram } => {
+                self.arrive(at, number, sink);
+                self.dns(at, number, &datagram, sink);
             }
             Input::Idle { number } => self.expire(at, number, sink),
             Input::Lost { .. } => self.losses += 1,
         }
+    }
+
+    fn arrive(&mut self, at: Stamp, number: u64, sink: &mut impl FactSink) {
+        if at < self.last_at {
+            self.counters.time_backwards += 1;
+        }
+        self.last_at = at;
+        self.expire(at, number, sink);
+    }
+
+    /// Every message in a packet of DNS. There is nothing to follow: each one says all that is known of it.
+    fn dns(&mut self, at: Stamp, number: u64, packet: &Datagram<'_>, sink: &mut impl FactSink) {
+        let cause = Cause::new(number, Stamp::MAX);
+        let mut teller = Teller::new(sink, &cause, number);
+        let messages = match packet.over_tcp {
+            true => Messages::of_segment(packet.payload),
+            false => Messages::of_datagram(packet.payload),
+        };
+        let mut said = false;
+        for message in messages {
+            let limits = &self.settings.limits;
+            if message.is_ok_and(|m| self.lookup.read(m, packet.src, packet.dst, limits)) {
+                said = true;
+                self.counters.dns_lookups += 1;
+                self.counters.dns_partial += u64::from(self.lookup.partial);
+                let losses = self.losses;
+                teller.tell(at, Fact::Dns { lookup: &self.lookup, losses });
+            } else {
+                self.counters.dns_unread += 1;
+            }
+        }
+        self.counters.dns_unread += u64::from(!said && packet.payload.is_empty());
     }
 
     /// The input ended: what is still open is said as it stands, in the order in which it was first seen.

@@ -149,6 +149,7 @@ fn words(told: &Told) -> Vec<String> {
                 OwnedFact::Session(s, held) => {
                     format!("session {:?} {:?} {held} at {seconds}", s.close.unwrap(), s.capture)
                 }
+                OwnedFact::Dns(lookup, _) => format!("dns {:?}", lookup.name),
                 OwnedFact::Hit(both) => format!("hit {}", both.1.entry),
             }
         })

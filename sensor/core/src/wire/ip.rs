@@ -1,4 +1,4 @@
-//! IPv4 and IPv6: from a packet to the TCP segment or to the fragment in it.
+//! IPv4 and IPv6: from a packet to the TCP segment, the UDP datagram or the fragment in it.
 
 use etherparse::{IpAuthHeaderSlice, Ipv6FragmentHeaderSlice, Ipv6RawExtHeaderSlice};
 
@@ -11,6 +11,7 @@ const MAX_EXTENSIONS: usize = 16;
 
 pub(super) const HOP_BY_HOP: u8 = 0;
 pub(super) const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const AUTH: u8 = 51;
@@ -61,6 +62,7 @@ pub(super) struct Part {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Carried {
     Tcp,
+    Udp,
     Part(Part),
 }
 
@@ -97,7 +99,7 @@ fn v4(ip: &[u8], wire: usize) -> Result<(Header, Carried, Body<'_>), Other> {
     if header_len < 20 || total < header_len {
         return Err(Other::Malformed);
     }
-    if h[9] != TCP && h[9] != AUTH {
+    if h[9] != TCP && h[9] != UDP && h[9] != AUTH {
         return Err(Other::NotTcp);
     }
     let Some(rest) = rest.get(header_len - 20..) else {
@@ -122,6 +124,9 @@ fn v4(ip: &[u8], wire: usize) -> Result<(Header, Carried, Body<'_>), Other> {
     }
     if h[9] == TCP {
         return Ok((header, Carried::Tcp, body));
+    }
+    if h[9] == UDP {
+        return Ok((header, Carried::Udp, body));
     }
     let (carried, body) = extensions(false, h[9], body)?;
     Ok((header, carried, body))
@@ -162,6 +167,7 @@ pub(super) fn extensions(
     for depth in 0..=MAX_EXTENSIONS {
         let (after, length) = match next {
             TCP => return Ok((Carried::Tcp, body)),
+            UDP => return Ok((Carried::Udp, body)),
             AUTH => {
                 let h = IpAuthHeaderSlice::from_slice(body.bytes).map_err(|_| Other::Malformed)?;
                 (h.next_header().0, h.slice().len())
@@ -177,7 +183,7 @@ pub(super) fn extensions(
                         offset: u32::from(h.fragment_offset().value()) * 8,
                         more: h.more_fragments(),
                     };
-                    if !may_lead_to_tcp(part.next) {
+                    if !may_lead_on(part.next) {
                         return Err(Other::NotTcp);
                     }
                     let body = body.skip(h.slice().len()).ok_or(Other::Malformed)?;
@@ -199,7 +205,7 @@ pub(super) fn extensions(
     Err(Other::Malformed)
 }
 
-/// Whether a datagram that begins with this header number can carry TCP.
-fn may_lead_to_tcp(next: u8) -> bool {
-    matches!(next, TCP | AUTH | ROUTING | DESTINATION | MOBILITY)
+/// Whether a datagram that begins with this header number can carry TCP or UDP.
+fn may_lead_on(next: u8) -> bool {
+    matches!(next, TCP | UDP | AUTH | ROUTING | DESTINATION | MOBILITY)
 }

@@ -1,6 +1,6 @@
-//! Floor 1: borrowed views of link layers, VLAN tags, IP and TCP.
+//! Floor 1: borrowed views of link layers, VLAN tags, IP, TCP and, of UDP, DNS.
 //!
-//! A frame is either a TCP segment, or it is something else, or it was cut short: never a panic, never an allocation but
+//! A frame is either a TCP segment, or a datagram of DNS, or it is something else, or it was cut short: never a panic, never an allocation but
 //! for fragments. Checksums are not judged: offload makes them wrong on the host that sends. Lengths are those of the IP
 //! header, so that Ethernet padding is left out; where that header says 0 (segmentation offload, RFC 2675) the packet goes
 //! to the end of its frame. A length that points past the frame's end counts as cut by the capture.
@@ -16,6 +16,7 @@ mod parse;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod udp;
 
 pub use front::Front;
 pub use parse::{Fragment, Other, Parsed, parse};
@@ -102,4 +103,42 @@ pub struct Segment<'a> {
     pub vlan: u16,
     /// The interface, as the source numbers them.
     pub iface: u32,
+}
+
+/// Port of DNS.
+pub const DNS_PORT: u16 = 53;
+
+/// What may be DNS: a UDP datagram, or a TCP segment with payload, from or to its port.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Who sent it.
+    pub src: Endpoint,
+    /// To whom.
+    pub dst: Endpoint,
+    /// The payload bytes that were captured.
+    pub payload: &'a [u8],
+    /// The payload's length on the wire, more than `payload.len()` where the snap length cut it.
+    pub len: u32,
+    /// It is a segment of TCP: messages have their lengths before them, and may be cut anywhere.
+    pub over_tcp: bool,
+    /// The outermost VLAN id, 0 when untagged.
+    pub vlan: u16,
+    /// The interface, as the source numbers them.
+    pub iface: u32,
+}
+
+/// What a [`Front`] lets through.
+#[derive(Clone, Copy, Debug)]
+pub enum Packet<'a> {
+    /// A TCP segment on a watched port.
+    Segment(Segment<'a>),
+    /// DNS, where it is of interest.
+    Dns(Datagram<'a>),
+}
+
+impl<'a> From<Segment<'a>> for Datagram<'a> {
+    fn from(segment: Segment<'a>) -> Self {
+        let Segment { src, dst, payload, len, vlan, iface, .. } = segment;
+        Self { src, dst, payload, len, over_tcp: true, vlan, iface }
+    }
 }

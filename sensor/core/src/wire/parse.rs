@@ -1,7 +1,7 @@
 //! One frame as a pure function of its bytes.
 
 use super::ip::{self, Body, Carried, Header, Part};
-use super::{LinkType, Segment, link, tcp};
+use super::{Datagram, LinkType, Segment, link, tcp, udp};
 use crate::base::Addr;
 
 /// What a frame is.
@@ -9,7 +9,9 @@ use crate::base::Addr;
 pub enum Parsed<'a> {
     /// A TCP segment.
     Segment(Segment<'a>),
-    /// A part of a datagram that carries TCP as far as its header tells.
+    /// A UDP datagram from or to the port of DNS.
+    Datagram(Datagram<'a>),
+    /// A part of a datagram that carries TCP or UDP as far as its header tells.
     Fragment(Fragment<'a>),
     /// Something else.
     Other(Other),
@@ -20,7 +22,7 @@ pub enum Parsed<'a> {
 pub enum Other {
     /// Neither IPv4 nor IPv6.
     NotIp,
-    /// IP, but not TCP.
+    /// IP, but neither TCP nor DNS over UDP.
     NotTcp,
     /// TCP between ports that are not watched.
     OtherPort,
@@ -59,16 +61,18 @@ pub struct Fragment<'a> {
 
 /// Reads a frame. `orig_len` is its length on the wire; a value below `data.len()` is taken for that.
 pub fn parse(link: LinkType, data: &[u8], orig_len: u32, iface: u32) -> Parsed<'_> {
-    decode(link, data, orig_len, iface, |_, _| true)
+    decode(link, data, orig_len, iface, true, |_, _| true)
 }
 
-/// [`parse`], but a segment between ports that are not `watched` is [`Other::OtherPort`].
+/// [`parse`], but a segment between ports that are not `watched` is [`Other::OtherPort`], and without `dns` UDP is
+/// [`Other::NotTcp`].
 #[inline]
 pub(super) fn decode(
     link: LinkType,
     data: &[u8],
     orig_len: u32,
     iface: u32,
+    dns: bool,
     watched: impl Fn(u16, u16) -> bool,
 ) -> Parsed<'_> {
     let network = match link::network(link, data) {
@@ -86,6 +90,12 @@ pub(super) fn decode(
             Ok(segment) => Parsed::Segment(segment),
             Err(other) => Parsed::Other(other),
         },
+        Carried::Udp if !dns => Parsed::Other(Other::NotTcp),
+        Carried::Udp => match udp::datagram(header, network.vlan, iface, body) {
+            Ok(datagram) => Parsed::Datagram(datagram),
+            Err(other) => Parsed::Other(other),
+        },
+        Carried::Part(part) if part.next == ip::UDP && !dns => Parsed::Other(Other::NotTcp),
         Carried::Part(part) => Parsed::Fragment(fragment(header, part, network.vlan, iface, body)),
     }
 }

@@ -499,6 +499,16 @@ fn agree(link: LinkType, data: &[u8], orig_len: u32, why: &dyn core::fmt::Debug)
             assert!(s.payload.is_empty() && s.options.len() < 40, "{why:?}: {ours:?}");
             assert!(data.ends_with(s.options), "{why:?}: {ours:?}");
         }
+        (Parsed::Datagram(d), Some(TransportSlice::Udp(u))) => {
+            assert_eq!((d.src.addr, d.dst.addr), (source, destination), "{why:?}");
+            assert_eq!(
+                (d.src.port, d.dst.port),
+                (u.source_port(), u.destination_port()),
+                "{why:?}"
+            );
+            assert!(u.payload().starts_with(d.payload), "{why:?}");
+        }
+        (Parsed::Datagram(_), _) => panic!("{why:?}: {ours:?}, but no datagram for them"),
         (_, Some(TransportSlice::Tcp(_))) => panic!("{why:?}: {ours:?}, but a segment for them"),
         (Parsed::Fragment(f), _) => {
             assert!(ip_payload.fragmented, "{why:?}: {ours:?}");
@@ -570,7 +580,7 @@ fn the_short_way_says_what_the_long_way_says() {
         let (cut, orig_len) = (&frame[..kept], frame.len() as u32);
         let mut front = Front::new(&[25], &Limits::default());
         let got = front.frame(Stamp::ZERO, link, 0, cut, orig_len).is_some();
-        let expected = decode(link, cut, orig_len, 0, |a, b| a == 25 || b == 25);
+        let expected = decode(link, cut, orig_len, 0, false, |a, b| a == 25 || b == 25);
         let c = front.counters();
         let counted = [c.segments, c.not_ip, c.not_tcp, c.other_ports, c.malformed, c.fragments];
         let index = match expected {
@@ -580,6 +590,7 @@ fn the_short_way_says_what_the_long_way_says() {
             Parsed::Other(Other::OtherPort) => 3,
             Parsed::Other(Other::Malformed) => 4,
             Parsed::Fragment(_) => 5,
+            Parsed::Datagram(_) => panic!("seed {seed:#x} round {round}: {expected:?}"),
         };
         assert_eq!(got, index == 0, "seed {seed:#x} round {round}");
         // A datagram of one fragment is whole at once only by a changed byte; it is counted twice then.
@@ -662,7 +673,7 @@ fn a_segment_comes_out_of_its_fragments() {
                     let at = Stamp::from_nanos(i as u64);
                     let got = front.frame(at, LinkType::Ethernet, 3, &part, part.len() as u32);
                     assert_eq!(got.is_some(), found && i + 1 == count, "{size} {i}");
-                    if let Some(s) = got {
+                    if let Some(Packet::Segment(s)) = got {
                         assert_eq!((s.payload, s.len as usize), (PAYLOAD, PAYLOAD.len()));
                         assert_eq!((s.dst.port, s.ttl, s.iface, s.options.len()), (25, 63, 3, 12));
                     }
@@ -715,4 +726,117 @@ fn a_cut_payload_is_counted() {
         ..Counters::default()
     };
     assert_eq!(front.counters(), &expected);
+}
+
+/// A packet with one byte changed.
+fn changed(bytes: &[u8], at: usize, byte: u8) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] = byte;
+    bytes
+}
+
+/// A packet of UDP from a client's port to port 53, or of another one.
+fn udp(v6: bool, ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
+    let mut out = if v6 { ip6()[..40].to_vec() } else { ip4()[..20].to_vec() };
+    let len = (payload.len() + 8) as u16;
+    out.extend(ports.0.to_be_bytes());
+    out.extend(ports.1.to_be_bytes());
+    out.extend(len.to_be_bytes());
+    out.extend([0, 0]);
+    out.extend(payload);
+    if v6 {
+        out[4..6].copy_from_slice(&len.to_be_bytes());
+        out[6] = 17;
+    } else {
+        out[2..4].copy_from_slice(&(len + 20).to_be_bytes());
+        out[9] = 17;
+    }
+    out
+}
+
+#[test]
+fn dns_is_let_through_where_it_is_of_interest() {
+    let limits = Limits::default();
+    let text = [7; 100];
+    for v6 in [false, true] {
+        for (ports, is_dns) in [((4000, 53), true), ((53, 4000), true), ((4000, 5353), false)] {
+            for (dns, interest) in [(true, is_dns), (false, false)] {
+                let packet = udp(v6, ports, &text);
+                let frame = ethernet(if v6 { 0x86dd } else { 0x0800 }, &packet);
+                let mut whole = Front::new(&[25], &limits);
+                let mut parts = Front::new(&[25], &limits);
+                if dns {
+                    (whole, parts) = (whole.with_dns(&[25]), parts.with_dns(&[25]));
+                }
+                let got = whole.frame(Stamp::ZERO, LinkType::Ethernet, 1, &frame, 0);
+                assert_eq!(got.is_some(), interest, "{ports:?} {dns}");
+                if let Some(Packet::Dns(d)) = got {
+                    assert_eq!((d.payload, d.len, d.over_tcp), (&text[..], 100, false));
+                    assert_eq!((d.src.port, d.dst.port, d.iface), (ports.0, ports.1, 1));
+                }
+                let counted = [whole.counters().dns_packets, whole.counters().not_tcp];
+                assert_eq!(counted, [u64::from(interest), u64::from(!interest)], "{ports:?} {dns}");
+                // The last part first.
+                let mut joined = 0;
+                for part in fragments(&packet, 48).iter().rev() {
+                    let len = part.len() as u32;
+                    let got = parts.frame(Stamp::ZERO, LinkType::Raw, 1, part, len);
+                    if let Some(Packet::Dns(d)) = got {
+                        assert_eq!(d.payload, text);
+                        joined += 1;
+                    }
+                }
+                assert_eq!(joined, u64::from(interest), "{ports:?} {dns}");
+            }
+        }
+    }
+}
+
+#[test]
+fn datagrams_are_cut_at_their_ends_and_never_beyond() {
+    let limits = Limits::default();
+    let take = |packet: &[u8]| {
+        let mut front = Front::new(&[25], &limits).with_dns(&[25]);
+        let got = front.frame(Stamp::ZERO, LinkType::Raw, 0, packet, packet.len() as u32);
+        let payload = got.map(|packet| match packet {
+            Packet::Dns(d) => (d.payload.len(), d.len as usize),
+            Packet::Segment(s) => panic!("{s:?}"),
+        });
+        (payload, front.counters().malformed)
+    };
+    let packet = udp(false, (4000, 53), &[1; 40]);
+    let length = |len: u8| changed(&changed(&packet, 24, 0), 25, len);
+    assert_eq!(take(&packet), (Some((40, 40)), 0));
+    assert_eq!(take(&length(18)), (Some((10, 10)), 0));
+    assert_eq!(take(&length(0)), (Some((40, 40)), 0));
+    assert_eq!(take(&length(7)), (None, 1));
+    assert_eq!(take(&length(49)), (None, 1));
+    assert_eq!(take(&packet[..50]), (Some((22, 40)), 0));
+    assert_eq!(take(&packet[..27]), (None, 1));
+}
+
+#[test]
+fn dns_over_tcp_is_dns_and_a_watched_port_is_not() {
+    let limits = Limits::default();
+    let mut packet = ip4();
+    packet[22..24].copy_from_slice(&53u16.to_be_bytes());
+    let take = |front: Front, packet: &[u8]| {
+        let mut front = front;
+        let got = front.frame(Stamp::ZERO, LinkType::Raw, 0, packet, packet.len() as u32);
+        match got {
+            Some(Packet::Dns(d)) => {
+                assert_eq!((d.payload, d.over_tcp), (PAYLOAD, true));
+                'd'
+            }
+            Some(Packet::Segment(_)) => 's',
+            None => '-',
+        }
+    };
+    let front = |ports: &[u16]| Front::new(ports, &limits);
+    assert_eq!(take(front(&[25]).with_dns(&[25]), &packet), 'd');
+    assert_eq!(take(front(&[25]), &packet), '-');
+    assert_eq!(take(front(&[53]).with_dns(&[53]), &packet), 's');
+    // A bare acknowledgement says nothing.
+    let bare = changed(&changed(&packet[..52], 2, 0), 3, 52);
+    assert_eq!(take(front(&[25]).with_dns(&[25]), &bare), '-');
 }

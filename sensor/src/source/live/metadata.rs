@@ -8,7 +8,7 @@
 use std::mem;
 
 use botlike_core::base::Endpoint;
-use botlike_core::wire::{Other, Parsed, Segment, TcpFlags, parse};
+use botlike_core::wire::{Parsed, Segment, TcpFlags, parse};
 use botlike_ebpf::gate::{Side, State, gate};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
@@ -97,9 +97,8 @@ impl Metadata {
                     head
                 }
             }
-            // The filter lets nothing of IP pass but TCP and DNS.
-            Parsed::Other(Other::NotTcp) if self.interest.dns => data.len(),
-            Parsed::Other(_) => 0,
+            Parsed::Datagram(_) if self.interest.dns => data.len(),
+            Parsed::Datagram(_) | Parsed::Other(_) => 0,
             Parsed::Fragment(_) => {
                 self.fragments += 1;
                 0

@@ -34,7 +34,10 @@ pub(super) fn load(error: &(dyn Error + 'static)) -> RungError {
         Some(libc::EPERM | libc::EACCES) => permission(),
         Some(libc::ENOSYS) => "this kernel was built without BPF (CONFIG_BPF_SYSCALL)".into(),
         Some(libc::EINVAL) => "this kernel is older than 6.6, or refuses the probe".into(),
-        Some(libc::ENOMEM) => "the ring and the table of connections need memory of the kernel: make the ring smaller".into(),
+        Some(libc::ENOMEM) => {
+            "the ring and the table of connections need memory of the kernel: make the ring smaller"
+                .into()
+        }
         _ => String::new(),
     };
     RungError { what: "load the probe".into(), error: cause, help }

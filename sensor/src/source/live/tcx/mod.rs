@@ -394,10 +394,8 @@ fn edges(ring: &RingBuf<MapData>) -> io::Result<OwnedFd> {
     }
     // SAFETY: the descriptor was just made and belongs to nobody else.
     let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
-    let mut event =
-        libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0 };
+    let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0 };
     // SAFETY: both descriptors are open, and the event is read only.
-    let added =
-        unsafe { libc::epoll_ctl(fd, libc::EPOLL_CTL_ADD, ring.as_raw_fd(), &mut event) };
+    let added = unsafe { libc::epoll_ctl(fd, libc::EPOLL_CTL_ADD, ring.as_raw_fd(), &mut event) };
     if added < 0 { Err(io::Error::last_os_error()) } else { Ok(epoll) }
 }

@@ -1,0 +1,250 @@
+//! The probe in the kernel: frames put on interfaces of a namespace, and what comes out of the ring.
+#![cfg(target_os = "linux")]
+
+mod kit;
+
+use std::io::Write;
+
+use botlike::source::live::tcx::Options;
+use botlike::source::live::{Observe, Rung};
+use botlike_core::wire::LinkType;
+use botlike_ebpf::record::Count;
+use botlike_tests::frame::Link;
+use botlike_tests::packet::{Flags, Fragmented, Packet};
+
+use kit::{Sender, alone, frames, interest, load, point, take, tcp, tun, udp};
+
+const HERE: &str = "10.0.0.1:40000";
+const HERE6: &str = "[2001:db8::1]:40000";
+
+/// One packet for each interest and family, and how much of its frame is to be taken: all, or so many bytes.
+fn of_interest() -> Vec<(Packet, Option<usize>)> {
+    let fragmented =
+        |packet| Packet { fragmented: Some(Fragmented { size: 512, reversed: false }), ..packet };
+    let body = vec![b'x'; 1300];
+    let data = Flags::ACK | Flags::PSH;
+    vec![
+        (tcp(HERE, "192.0.2.1:25", Flags::SYN, 1, b""), None),
+        (tcp("192.0.2.1:25", HERE, data, 1, b"220 hello\r\n"), None),
+        (tcp(HERE, "192.0.2.1:587", data, 1, &body), None),
+        (tcp(HERE6, "[2001:db8::2]:25", data, 1, b"EHLO host.example\r\n"), None),
+        (tcp("[2001:db8::2]:465", HERE6, Flags::ACK, 1, b""), None),
+        (udp(HERE, "192.0.2.53:53", b"a question"), None),
+        (udp("[2001:db8::53]:53", HERE6, &body), None),
+        (tcp(HERE, "192.0.2.53:53", data, 1, b"a question"), None),
+        (tcp(HERE, "192.0.2.1:443", Flags::SYN, 1, b""), None),
+        (tcp("192.0.2.1:443", HERE, Flags::SYN | Flags::ACK, 1, b""), None),
+        // Of other ports the headers only.
+        (tcp("192.0.2.1:443", HERE, Flags::RST | Flags::ACK, 1, b"secret"), Some(14 + 20 + 20)),
+        (tcp("[2001:db8::2]:443", HERE6, Flags::RST, 1, b"secret"), Some(14 + 40 + 20)),
+        (fragmented(tcp(HERE, "192.0.2.1:25", data, 1, &body)), None),
+        (fragmented(tcp(HERE6, "[2001:db8::2]:25", data, 1, &body)), None),
+    ]
+}
+
+fn of_no_interest() -> Vec<Packet> {
+    let data = Flags::ACK | Flags::PSH;
+    vec![
+        tcp(HERE, "192.0.2.1:443", data, 1, b"secret"),
+        tcp("[2001:db8::2]:443", HERE6, data, 1, b"secret"),
+        tcp(HERE, "192.0.2.1:24", data | Flags::FIN, 1, b""),
+        tcp(HERE, "192.0.2.1:26", data, 1, b""),
+        udp(HERE, "192.0.2.1:25", b"not TCP"),
+        udp(HERE6, "[2001:db8::2]:443", b"secret"),
+    ]
+}
+
+#[test]
+fn frames_are_taken_as_they_were_sent() {
+    alone("frames_are_taken_as_they_were_sent", || {
+        let mut rung = load(&interest(), Options::default()).unwrap();
+        let (va, vb) = (point("va", Observe::Full), point("vb", Observe::Full));
+        rung.attach(&va).unwrap();
+        rung.attach(&vb).unwrap();
+        let sender = Sender::new(va.number);
+        let began = now();
+        for link in [Link::Ethernet, Link::Vlan, Link::Qinq] {
+            for (packet, cut) in of_interest() {
+                let tags = match link {
+                    Link::Vlan => 4,
+                    Link::Qinq => 8,
+                    _ => 0,
+                };
+                let sent = frames(link, &packet);
+                for frame in &sent {
+                    sender.send(frame);
+                }
+                // Each leaves one end and arrives at the other.
+                let taken = take(&mut rung, sent.len() * 2);
+                for end in [&va, &vb] {
+                    let at_end: Vec<_> = taken.iter().filter(|t| t.iface == end.number).collect();
+                    assert_eq!(at_end.len(), sent.len(), "{link:?} {packet:?}");
+                    for (taken, frame) in at_end.iter().zip(&sent) {
+                        let len = cut.map_or(frame.len(), |cut| cut + tags);
+                        assert_eq!(taken.data, frame[..len], "{link:?} {packet:?}");
+                        assert_eq!(taken.orig_len as usize, frame.len());
+                        assert_eq!(taken.link, LinkType::Ethernet);
+                        assert!(taken.at >= began - 1_000_000 && taken.at <= now() + 1_000_000);
+                    }
+                }
+            }
+        }
+        assert_eq!(rung.losses().sum(), 0);
+        let counts = rung.counts();
+        assert_eq!(counts.get(Count::Foreign), 0, "{counts:?}");
+    });
+}
+
+#[test]
+fn frames_of_no_interest_are_counted_and_not_taken() {
+    alone("frames_of_no_interest_are_counted_and_not_taken", || {
+        let mut rung = load(&interest(), Options::default()).unwrap();
+        let va = point("va", Observe::Full);
+        rung.attach(&va).unwrap();
+        let sender = Sender::new(va.number);
+        let mut sent = 0;
+        for link in [Link::Ethernet, Link::Vlan, Link::Qinq] {
+            for frame in of_no_interest().iter().flat_map(|packet| frames(link, packet)) {
+                sender.send(&frame);
+                sent += 1;
+            }
+        }
+        assert_eq!(take(&mut rung, 0), []);
+        let counts = rung.counts();
+        assert_eq!(counts.get(Count::Foreign), sent, "{counts:?}");
+        assert_eq!(counts.get(Count::Copied), 0, "{counts:?}");
+    });
+}
+
+#[test]
+fn interests_that_are_off_are_of_no_interest() {
+    alone("interests_that_are_off_are_of_no_interest", || {
+        let mut interest = interest();
+        (interest.dns, interest.syn) = (false, false);
+        let mut rung = load(&interest, Options::default()).unwrap();
+        let va = point("va", Observe::Full);
+        rung.attach(&va).unwrap();
+        let sender = Sender::new(va.number);
+        for packet in [
+            udp(HERE, "192.0.2.53:53", b"a question to be long enough"),
+            tcp(HERE, "192.0.2.53:53", Flags::SYN, 1, b""),
+            tcp(HERE, "192.0.2.1:443", Flags::SYN, 1, b""),
+            tcp(HERE, "192.0.2.1:25", Flags::SYN, 1, b""),
+        ] {
+            frames(Link::Ethernet, &packet).iter().for_each(|frame| sender.send(frame));
+        }
+        assert_eq!(take(&mut rung, 1).len(), 1);
+        assert_eq!(rung.counts().get(Count::Foreign), 3);
+    });
+}
+
+#[test]
+fn packets_of_64_kibibytes_are_taken_whole() {
+    alone("packets_of_64_kibibytes_are_taken_whole", || {
+        let mut rung = load(&interest(), Options::default()).unwrap();
+        let lo = point("lo", Observe::Full);
+        rung.attach(&lo).unwrap();
+        let sender = Sender::new(lo.number);
+        // About each size of a record, and the longest there is.
+        for len in [100, 223, 224, 225, 1632, 1633, 4321, 9184, 9185, 17_377, 33_760, 65_549] {
+            let payload: Vec<u8> = (0..len - 54).map(|n: usize| (n % 251) as u8).collect();
+            let sent = frames(Link::Ethernet, &tcp(HERE, "192.0.2.1:25", Flags::ACK, 1, &payload));
+            sender.send(&sent[0]);
+            let taken = take(&mut rung, 1);
+            // On a loopback each packet passes twice, and is taken as it arrives.
+            assert_eq!(taken.len(), 1);
+            assert_eq!((taken[0].data.len(), taken[0].orig_len as usize), (len, len));
+            assert!(taken[0].data == sent[0], "{len}");
+        }
+        assert_eq!(rung.losses().sum(), 0);
+    });
+}
+
+#[test]
+fn devices_without_a_link_layer_are_read() {
+    alone("devices_without_a_link_layer_are_read", || {
+        let mut device = tun("tun7").unwrap();
+        kit::ip("link set tun7 up addrgenmode none").unwrap();
+        let mut rung = load(&interest(), Options::default()).unwrap();
+        let point = point("tun7", Observe::Full);
+        rung.attach(&point).unwrap();
+        for (packet, cut) in of_interest() {
+            let sent = frames(Link::Raw, &packet);
+            for frame in &sent {
+                device.write_all(frame).unwrap();
+            }
+            let taken = take(&mut rung, sent.len());
+            assert_eq!(taken.len(), sent.len(), "{packet:?}");
+            for (taken, frame) in taken.iter().zip(&sent) {
+                let len = cut.map_or(frame.len(), |cut| cut - 14);
+                assert_eq!(taken.data, frame[..len], "{packet:?}");
+                assert_eq!((taken.iface, taken.link), (point.number, LinkType::Raw));
+            }
+        }
+        for packet in of_no_interest() {
+            device.write_all(&frames(Link::Raw, &packet)[0]).unwrap();
+        }
+        assert_eq!(take(&mut rung, 0), []);
+    });
+}
+
+#[test]
+fn a_full_ring_is_counted_and_traffic_goes_on() {
+    alone("a_full_ring_is_counted_and_traffic_goes_on", || {
+        let options = Options { ring: 256 << 10, ..Options::default() };
+        let mut rung = load(&interest(), options).unwrap();
+        let (va, vb) = (point("va", Observe::Full), point("vb", Observe::Full));
+        rung.attach(&va).unwrap();
+        rung.attach(&vb).unwrap();
+        let sender = Sender::new(va.number);
+        let sent = 1000;
+        let frame =
+            frames(Link::Ethernet, &tcp(HERE, "192.0.2.1:25", Flags::ACK, 1, &[b'x'; 1300]));
+        for _ in 0..sent {
+            sender.send(&frame[0]);
+        }
+        let taken = take(&mut rung, 1).len() as u64;
+        let counts = rung.counts();
+        // Each was looked at on both ends: the ring kept none from passing.
+        assert_eq!(counts.get(Count::Smtp), sent * 2);
+        assert_eq!(counts.get(Count::Copied), taken);
+        assert_eq!(rung.losses().ring_full, sent * 2 - taken);
+        assert!(taken >= 100 && taken < sent, "{taken}");
+        // And there is room again.
+        sender.send(&frame[0]);
+        assert_eq!(take(&mut rung, 2).len(), 2);
+    });
+}
+
+#[test]
+fn two_sensors_see_the_same() {
+    alone("two_sensors_see_the_same", || {
+        let va = point("va", Observe::Full);
+        let sender = Sender::new(va.number);
+        let mut rungs = [0, 1].map(|_| load(&interest(), Options::default()).unwrap());
+        rungs.iter_mut().for_each(|rung| rung.attach(&va).unwrap());
+        let sent: Vec<_> =
+            of_interest().iter().flat_map(|(packet, _)| frames(Link::Ethernet, packet)).collect();
+        sent.iter().for_each(|frame| sender.send(frame));
+        let [mut one, mut other] = rungs.each_mut().map(|rung| take(rung, sent.len()));
+        one.iter_mut().chain(&mut other).for_each(|taken| taken.at = 0);
+        assert_eq!(one.len(), sent.len());
+        assert_eq!(one, other);
+        // One that ends, or lets go of the interface, takes nothing from the other.
+        let [first, mut second] = rungs;
+        drop(first);
+        sender.send(&sent[0]);
+        assert_eq!(take(&mut second, 1).len(), 1);
+        second.detach(va.number);
+        sender.send(&sent[0]);
+        assert_eq!(take(&mut second, 0), []);
+        second.attach(&va).unwrap();
+        sender.send(&sent[0]);
+        assert_eq!(take(&mut second, 1).len(), 1);
+    });
+}
+
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_nanos() as u64)
+}
