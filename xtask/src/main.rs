@@ -11,6 +11,7 @@ mod dist;
 mod fidelity;
 mod floors;
 mod pages;
+mod probe;
 mod run;
 mod setup;
 mod test;
@@ -30,6 +31,7 @@ usage: cargo xtask COMMAND
       --no-tidy            tests only
   tidy [--fix]             floors, formatting, clippy, stale pages, hygiene, cargo deny where it is installed
   pages                    write the generated pages anew
+  probe [--check]          build the kernel probe that is committed; or build it and compare (needs rustup, nightly)
   bench [OPTIONS] [NAME…]  make the captures once, measure botlike and its peers, write docs/BENCHMARKS.md
       --rounds N           rounds (5)
       --quick              small captures, one round, nothing written under docs/
@@ -64,6 +66,7 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["tidy"] => tidy::main(false),
         ["tidy", "--fix"] => tidy::main(true),
         ["pages"] => pages::write_all().map(|()| ExitCode::SUCCESS),
+        ["probe", rest @ ..] => probe::main(rest),
         ["bench", rest @ ..] => bench::main(rest),
         ["dist", rest @ ..] => dist::main(rest),
         ["fidelity", rest @ ..] => fidelity::main(rest),

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -215,4 +215,77 @@ pub(crate) fn frames(link: Link, packet: &Packet) -> Vec<Vec<u8>> {
 /// Whether the bytes stand anywhere in there.
 pub(crate) fn holds(hay: &[u8], needle: &[u8]) -> bool {
     hay.windows(needle.len()).any(|window| window == needle)
+}
+
+/// All of the kernel's memory that the probe writes: the ring and its tables, each with its name.
+pub(crate) fn memory(rung: &Tcx) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for info in rung.maps().unwrap() {
+        let name = info.name_as_str().unwrap_or_default().to_owned();
+        let fd = info.fd().unwrap();
+        let raw = fd.as_fd().as_raw_fd();
+        let memory = match info.map_type().unwrap() {
+            aya::maps::MapType::RingBuf => ring_memory(raw, info.max_entries() as usize),
+            _ => table_memory(raw, info.key_size() as usize, info.value_size() as usize),
+        };
+        assert!(!memory.is_empty(), "{name}");
+        found.push((name, memory));
+    }
+    assert!(found.len() >= 5, "{}", found.len());
+    found
+}
+
+fn ring_memory(fd: i32, size: usize) -> Vec<u8> {
+    let page = 4096;
+    // SAFETY: a new mapping, read only, of as many bytes as are then copied; behind the producer's page lie the data.
+    unsafe {
+        let at = libc::mmap(
+            std::ptr::null_mut(),
+            page + size,
+            libc::PROT_READ,
+            libc::MAP_SHARED,
+            fd,
+            page as i64,
+        );
+        assert_ne!(at, libc::MAP_FAILED, "{}", io::Error::last_os_error());
+        let data = std::slice::from_raw_parts(at.cast::<u8>().add(page), size).to_vec();
+        libc::munmap(at, page + size);
+        data
+    }
+}
+
+/// Keys and values of a table, as bpf(2) hands them out.
+fn table_memory(fd: i32, key_size: usize, value_size: usize) -> Vec<u8> {
+    #[repr(C, align(8))]
+    struct Element {
+        fd: u32,
+        pad: u32,
+        key: u64,
+        value: u64,
+        flags: u64,
+    }
+    const LOOKUP: libc::c_int = 1;
+    const NEXT: libc::c_int = 4;
+    // On each processor a value of its own, in tables that have that.
+    let room = value_size.next_multiple_of(8) * 1024;
+    let (mut key, mut next, mut value) = (vec![0u8; key_size], vec![0u8; key_size], vec![0u8; room]);
+    let mut memory = Vec::new();
+    let mut first = true;
+    let call = |command, key: u64, value: u64| {
+        let mut element = Element { fd: fd as u32, pad: 0, key, value, flags: 0 };
+        // SAFETY: the buffers are as long as the kernel takes them for, and longer.
+        unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut element, size_of::<Element>()) }
+    };
+    loop {
+        let from = if first { 0 } else { key.as_ptr() as u64 };
+        if call(NEXT, from, next.as_mut_ptr() as u64) < 0 {
+            return memory;
+        }
+        first = false;
+        key.copy_from_slice(&next);
+        memory.extend_from_slice(&key);
+        if call(LOOKUP, key.as_ptr() as u64, value.as_mut_ptr() as u64) == 0 {
+            memory.extend_from_slice(&value[..room.min(value_size.next_multiple_of(8) * 64)]);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The probe in the kernel: frames put on interfaces of a namespace, and what comes out of the ring.
 #![cfg(target_os = "linux")]
 
+mod dialogue;
 mod kit;
 
 use std::io::Write;
@@ -12,7 +13,7 @@ use botlike_ebpf::record::Count;
 use botlike_tests::frame::Link;
 use botlike_tests::packet::{Flags, Fragmented, Packet};
 
-use kit::{Sender, alone, frames, interest, load, point, take, tcp, tun, udp};
+use kit::{Sender, alone, frames, holds, interest, load, point, take, tcp, tun, udp};
 
 const HERE: &str = "10.0.0.1:40000";
 const HERE6: &str = "[2001:db8::1]:40000";
@@ -247,4 +248,78 @@ fn two_sensors_see_the_same() {
 fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_nanos() as u64)
+}
+
+#[test]
+fn metadata_lets_no_secret_into_the_ring() {
+    alone("metadata_lets_no_secret_into_the_ring", || {
+        let mut rung = load(&interest(), Options::default()).unwrap();
+        let mut points = vec![point("lo", Observe::Metadata)];
+        rung.attach(&points[0]).unwrap();
+        // A dialogue as real stacks carry it, over both families.
+        for address in ["127.0.0.1:25", "[::1]:587"] {
+            dialogue::talk(address);
+        }
+        let taken = take(&mut rung, 20);
+        assert_eq!(rung.losses().sum(), 0);
+        for family in [2usize, 10] {
+            let of_family: Vec<u8> = taken
+                .iter()
+                .filter(|taken| (taken.data[12] == 0x86) == (family == 10))
+                .flat_map(|taken| taken.data.clone())
+                .collect();
+            // What metadata is for is there.
+            for whole in dialogue::OPEN {
+                assert!(holds(&of_family, whole.as_bytes()), "{family}: {whole:?}");
+            }
+        }
+        for secret in dialogue::SECRETS {
+            for taken in &taken {
+                assert!(!holds(&taken.data, secret.as_bytes()), "{secret}: {taken:?}");
+            }
+            // Nor anywhere else in what the probe keeps: not behind the end of a record, not in a table.
+            for (name, memory) in kit::memory(&rung) {
+                assert!(!holds(&memory, secret.as_bytes()), "{secret} is in {name}");
+            }
+        }
+        assert!(rung.counts().get(Count::Held) > 0);
+
+        // The same is all there where all may be seen.
+        points[0].observe = Observe::Full;
+        rung.attach(&points[0]).unwrap();
+        dialogue::talk("127.0.0.1:25");
+        let all: Vec<u8> = take(&mut rung, 20).into_iter().flat_map(|taken| taken.data).collect();
+        for secret in dialogue::SECRETS {
+            assert!(holds(&all, secret.as_bytes()), "{secret}");
+        }
+        assert!(kit::memory(&rung).iter().any(|(_, memory)| holds(memory, b"hidden-subject")));
+    });
+}
+
+#[test]
+fn metadata_shows_no_payload_of_what_began_before() {
+    alone("metadata_shows_no_payload_of_what_began_before", || {
+        let mut rung = load(&interest(), Options::default()).unwrap();
+        let va = point("va", Observe::Metadata);
+        rung.attach(&va).unwrap();
+        let sender = Sender::new(va.number);
+        let data = Flags::ACK | Flags::PSH;
+        let send = |packet: Packet| {
+            frames(Link::Ethernet, &packet).iter().for_each(|frame| sender.send(frame));
+        };
+        // No SYN was seen; then one was, of a connection whose packets come in fragments.
+        send(tcp(HERE, "192.0.2.1:25", data, 1, b"EHLO host.example\r\n"));
+        send(tcp("192.0.2.1:25", HERE, data, 1, b"250 mx.example\r\n"));
+        send(tcp(HERE, "192.0.2.2:25", Flags::SYN, 0, b""));
+        send(Packet {
+            fragmented: Some(Fragmented { size: 64, reversed: false }),
+            ..tcp(HERE, "192.0.2.2:25", data, 1, &b"EHLO host.example\r\n".repeat(9))
+        });
+        send(tcp(HERE, "192.0.2.2:25", data, 172, b"EHLO host.example\r\n"));
+        let taken = take(&mut rung, 4 + 3);
+        assert_eq!(taken.len(), 7);
+        for taken in taken {
+            assert!(!holds(&taken.data, b"host.example") && !holds(&taken.data, b"mx."), "{taken:?}");
+        }
+    });
 }

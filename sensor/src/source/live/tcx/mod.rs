@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use aya::maps::{Array, HashMap as KernelMap, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap as KernelMap, MapData, MapInfo, PerCpuArray, RingBuf};
 use aya::programs::tc::{SchedClassifierLinkId, TcAttachOptions};
 use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
 use aya::{Ebpf, EbpfLoader};
@@ -162,6 +162,19 @@ impl Tcx {
             values.iter().for_each(|value| counts.add(value));
         }
         counts
+    }
+
+    /// The maps of the loaded probe, as the kernel knows them: for whoever wants to see that nothing is in them.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell.
+    pub fn maps(&self) -> Result<Vec<MapInfo>, RungError> {
+        let failed = |error: &(dyn std::error::Error + 'static)| help::load(error);
+        let program = self.probe.program(names(LinkType::Ethernet)[0]);
+        let info = program.and_then(|program| program.info().ok());
+        let ids = info.and_then(|info| info.map_ids().ok()?).unwrap_or_default();
+        ids.into_iter().map(|id| MapInfo::from_id(id).map_err(|e| failed(&e))).collect()
     }
 
     /// Hands over what lies in the ring, at most a batch.
