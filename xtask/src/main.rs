@@ -38,6 +38,7 @@ usage: cargo xtask COMMAND
   bench live [OPTIONS]     what watching costs a mail host, beside no sensor and tcpdump, for docs/BENCHMARKS.md
       --rounds N           rounds (12)
       --seed N             the order of the rounds (of the clock)
+      --botlike FILE       this program instead of one that is built
       --quick              a look in two minutes, nothing written under docs/
   bench captures           only make the captures
   bench flows              what a tracked flow costs, for docs/BENCHMARKS.md

@@ -44,7 +44,9 @@ pub(crate) fn main(args: &[&str]) -> Result<ExitCode> {
             fresh()?;
             let committed = std::fs::read_to_string(run::root().join(SUM))?;
             if !committed.starts_with(&built.made_by_tools) {
-                println!("probe: built by another compiler than the committed one, so their bytes are not compared");
+                println!(
+                    "probe: built by another compiler than the committed one, so their bytes are not compared"
+                );
             } else if !committed.starts_with(&built.made_by) {
                 bail!("the object that was built now differs from {OBJECT}");
             } else {
@@ -86,9 +88,9 @@ fn build() -> Result<Built> {
     let linker = linker(&rustc, &sysroot)?;
     let target = run::target().join("probe");
     let root = run::root();
-    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
-        std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"))
-    });
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
     let mut flags: Vec<String> = FLAGS.map(str::to_owned).into();
     for (path, name) in
         [(Some(&root), "botlike"), (cargo_home.as_ref(), "cargo"), (Some(&sysroot), "rust")]
@@ -128,7 +130,8 @@ fn linker(rustc: &str, sysroot: &Path) -> Result<PathBuf> {
         run::output(version.arg("--version")).is_ok_and(|said| said.trim().ends_with(LINKER))
     };
     let commit = line(rustc, "commit-hash: ")?;
-    let tools = std::env::var_os("BOTLIKE_CACHE").map_or_else(|| run::target().join("tools"), PathBuf::from);
+    let tools = std::env::var_os("BOTLIKE_CACHE")
+        .map_or_else(|| run::target().join("tools"), PathBuf::from);
     let folder = tools.join(format!("bpf-linker-{LINKER}-{}", commit.get(..9).unwrap_or(commit)));
     let bin = folder.join("bin");
     if works(&bin) {

@@ -10,7 +10,7 @@ mod sensors;
 mod statistics;
 mod traffic;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -50,21 +50,24 @@ struct Plan {
 }
 
 pub(super) fn main(args: &[&str]) -> Result<()> {
-    let (mut rounds, mut quick) = (None, false);
+    let (mut rounds, mut quick, mut botlike) = (None, false, None);
     let mut seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
     let mut rest = args.iter();
     while let Some(&arg) = rest.next() {
-        let mut number = || rest.next().and_then(|n| n.parse().ok());
+        let mut next = || rest.next().copied();
         match arg {
             "--rounds" => {
-                rounds = Some(number().filter(|n| *n > 0).context("--rounds needs a number")?)
+                let number = next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+                rounds = Some(number.context("--rounds needs a number")?);
             }
-            "--seed" => seed = number().context("--seed needs a number")?,
+            "--seed" => {
+                seed = next().and_then(|n| n.parse().ok()).context("--seed needs a number")?;
+            }
+            "--botlike" => botlike = Some(PathBuf::from(next().context("--botlike needs a file")?)),
             "--quick" => quick = true,
             _ => bail!("bench live does not know {arg:?}"),
         }
     }
-    let rounds = rounds.map(usize::try_from).transpose()?;
     let plan = if quick {
         Plan {
             rounds: rounds.unwrap_or(2),
@@ -85,7 +88,7 @@ pub(super) fn main(args: &[&str]) -> Result<()> {
         }
     };
     std::fs::create_dir_all(captures::folder())?;
-    let botlike = run::release_botlike()?;
+    let botlike = botlike.map_or_else(run::release_botlike, Ok)?;
     for tool in ["ip", "smtp-sink", "smtp-source", "tcpdump"] {
         crate::tools::find(tool)?;
     }
@@ -107,19 +110,35 @@ fn measure(plan: &Plan, botlike: &Path, command: String, seed: u64, quick: bool)
     traffic::many_ports(&lab)?;
     let sink = captures::sink(&lab)?;
     let mut chance = Chance::new(seed);
-    let bench = Bench { lab: &lab, sink: &sink, botlike };
+    let mut bench = Bench { lab: &lab, sink: &sink, botlike, sensors: Vec::new() };
+    let missing = bench.find();
+    let frames = if bench.sensors.contains(&Sensor::Tcx) {
+        Some(frames::measure(&lab, botlike, quick)?)
+    } else {
+        None
+    };
     let quiet = bench.quiet(plan)?;
-    let frames = frames::measure(&lab, botlike, quick)?;
     let steady = bench.steady(plan, &mut chance)?;
     let sizes = bench.rounds(plan, &mut chance)?;
     eprintln!("bench: {} s", begin.elapsed().as_secs());
-    Ok(Live { command, seed, quick, sizes, steady, steady_seconds: plan.steady, quiet, frames })
+    Ok(Live {
+        command,
+        seed,
+        quick,
+        missing,
+        sizes,
+        steady,
+        steady_seconds: plan.steady,
+        quiet,
+        frames,
+    })
 }
 
 struct Bench<'a> {
     lab: &'a Lab,
     sink: &'a Running,
     botlike: &'a Path,
+    sensors: Vec<Sensor>,
 }
 
 impl Bench<'_> {
@@ -127,10 +146,25 @@ impl Bench<'_> {
         Watching::start(self.lab, sensor, self.botlike, &[])
     }
 
+    /// Starts each sensor once. Returns those that cannot be had, and why.
+    fn find(&mut self) -> Vec<(Sensor, String)> {
+        let mut missing = Vec::new();
+        for sensor in Sensor::ALL {
+            match self.start(sensor).and_then(Watching::end) {
+                Ok(_) => self.sensors.push(sensor),
+                Err(error) => {
+                    eprintln!("bench: without {}: {error:#}", sensor.name());
+                    missing.push((sensor, format!("{error:#}")));
+                }
+            }
+        }
+        missing
+    }
+
     /// Every sensor while nothing passes.
     fn quiet(&self, plan: &Plan) -> Result<Vec<Quiet>> {
         let mut all = Vec::new();
-        for sensor in Sensor::ALL {
+        for &sensor in &self.sensors {
             eprintln!("bench: {}, idle", sensor.name());
             let watching = self.start(sensor)?;
             let (before, begin) = (watching.taken()?, Instant::now());
@@ -151,7 +185,7 @@ impl Bench<'_> {
     /// Every sensor and none, in another order each time, at a fixed rate.
     fn steady(&self, plan: &Plan, chance: &mut Chance) -> Result<Vec<Steady>> {
         let mut all = Vec::new();
-        let mut kinds: Vec<_> = Sensor::ALL.map(Some).into();
+        let mut kinds: Vec<_> = self.sensors.iter().copied().map(Some).collect();
         kinds.push(None);
         for repeat in 0..plan.repeats {
             for sensor in chance.shuffled(&kinds) {
@@ -195,7 +229,8 @@ impl Bench<'_> {
 
     /// As much as goes, each sensor beside none, first this or first that.
     fn rounds(&self, plan: &Plan, chance: &mut Chance) -> Result<Vec<Size>> {
-        let sensors = [Sensor::Tcx, Sensor::AfPacket, Sensor::Tcpdump];
+        let mut sensors = self.sensors.clone();
+        sensors.retain(|sensor| *sensor != Sensor::Metadata);
         let mut sizes: Vec<Size> = plan
             .sizes
             .iter()

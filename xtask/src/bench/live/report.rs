@@ -54,11 +54,14 @@ pub(super) struct Live {
     pub(super) command: String,
     pub(super) seed: u64,
     pub(super) quick: bool,
+    /// Those that cannot be had, and why.
+    pub(super) missing: Vec<(Sensor, String)>,
     pub(super) sizes: Vec<Size>,
     pub(super) steady: Vec<Steady>,
     pub(super) steady_seconds: u32,
     pub(super) quiet: Vec<Quiet>,
-    pub(super) frames: Frames,
+    /// `None` without the probe.
+    pub(super) frames: Option<Frames>,
 }
 
 /// Of the design's "numbers to reach".
@@ -74,6 +77,7 @@ const WHY_TCPDUMP: &str =
 const WHY_LOSS: &str = "the workers were behind for longer than the ring holds";
 const WHY_FOREIGN: &str = "the parts that each frame passes: two loads of its headers, one look at the ports, one counter";
 const WHY_METADATA: &str = "";
+const COULD_NOT: &str = "see the sensors";
 
 impl Size {
     fn of(&self, sensor: Sensor) -> impl Iterator<Item = &Pair> {
@@ -134,7 +138,11 @@ impl Live {
         );
         text.push_str("### Sensors\n\n");
         for sensor in Sensor::ALL {
-            let _ = writeln!(text, "- **{}**: {}", sensor.name(), sensor.how());
+            let _ = write!(text, "- **{}**: {}", sensor.name(), sensor.how());
+            if let Some((_, why)) = self.missing.iter().find(|(missing, _)| *missing == sensor) {
+                let _ = write!(text, "; could not be had: {why}");
+            }
+            text.push('\n');
         }
         text.push_str("\n### As much as goes\n\n");
         text.push_str(
@@ -158,6 +166,9 @@ impl Live {
             size.name, size.messages,
         );
         for sensor in [Sensor::Tcx, Sensor::AfPacket, Sensor::Tcpdump] {
+            if size.of(sensor).next().is_none() {
+                continue;
+            }
             let told = if sensor.sees_messages() {
                 size.of(sensor).map(|pair| pair.told.messages).sum::<u64>().to_string()
             } else {
@@ -197,6 +208,9 @@ impl Live {
         };
         for sensor in Sensor::ALL {
             let of = || self.steady.iter().filter(|steady| steady.sensor == Some(sensor));
+            if of().next().is_none() {
+                continue;
+            }
             let told = match sensor {
                 Sensor::Tcpdump => String::new(),
                 Sensor::Metadata => {
@@ -251,18 +265,19 @@ impl Live {
     }
 
     fn in_kernel(&self) -> String {
+        let Some(frames) = &self.frames else { return String::new() };
         let mut text = String::from(
             "\n### The probe, for a frame\n\nThe program of a sensor that runs, with its reader.\n\n| frame | ns | measured by |\n|---|---:|---|\n",
         );
-        for row in &self.frames.rows {
+        for row in &frames.rows {
             let copied = if row.interest { ", copied" } else { ", of no interest" };
             let _ = writeln!(text, "| {}{copied} | {:.1} | {} |", row.what, row.nanos, row.how);
         }
-        if self.frames.lost > 0 {
+        if frames.lost > 0 {
             let _ = writeln!(
                 text,
                 "\n{} frames were lost in it, so that what is copied costs more than stands here.",
-                self.frames.lost
+                frames.lost
             );
         }
         text
@@ -276,6 +291,10 @@ impl Live {
                 let ratio = size.ratio(sensor);
                 let what =
                     format!("messages of {}, {}, of no sensor's rate", size.name, sensor.name());
+                if ratio.median.is_nan() {
+                    targets.row(&what, "interval reaches 0.97", String::new(), None, COULD_NOT);
+                    continue;
+                }
                 let high = ratio.ends().1;
                 let measured = |reached| if ratio.interval.is_some() { reached } else { None };
                 targets.row(
@@ -300,29 +319,36 @@ impl Live {
             let sent: u64 = self.sizes.iter().map(|size| size.sent(sensor)).sum();
             let told: u64 =
                 self.sizes.iter().flat_map(|size| size.of(sensor)).map(|p| p.told.messages).sum();
+            let what = format!("loss at the highest rate, {}", sensor.name());
+            if sent == 0 {
+                targets.row(&what, "none", String::new(), None, COULD_NOT);
+                continue;
+            }
             let measured = format!("{} lost; {told} of {sent} messages told", losses(lost));
             let whole = lost.sum() == 0 && told == sent;
             // What is missing cannot be told as a factor of nothing: the part that was told is.
             let by =
                 if whole { 1.0 } else { told.min(sent.saturating_sub(1)) as f64 / sent as f64 };
-            let what = format!("loss at the highest rate, {}", sensor.name());
             targets.row(&what, "none", measured, Some((whole, by)), WHY_LOSS);
         }
-        let foreign = most(self.frames.rows.iter().filter(|r| !r.interest).map(|r| r.nanos));
-        let limit = |value: f64, limit: f64| Some((value <= limit, limit / value));
+        let limit =
+            |value: Option<f64>, limit: f64| value.map(|value| (value <= limit, limit / value));
+        let foreign = self.frames.as_ref().map(|frames| {
+            most(frames.rows.iter().filter(|row| !row.interest).map(|row| row.nanos))
+        });
         targets.row(
             "a frame of no interest, in the kernel",
             "≤ 10 ns",
-            format!("{foreign:.1} ns (the dearest kind)"),
+            foreign.map_or_else(String::new, |nanos| format!("{nanos:.1} ns (the dearest kind)")),
             limit(foreign, FOREIGN_NANOS),
             WHY_FOREIGN,
         );
         let metadata = self.steady.iter().filter(|one| one.sensor == Some(Sensor::Metadata));
-        let metadata = most(metadata.map(|one| one.resident.1));
+        let metadata = metadata.map(|one| one.resident.1).reduce(f64::max);
         targets.row(
             "memory with `metadata`, resident",
             "≤ 64 MiB",
-            format!("{metadata:.1} MiB"),
+            metadata.map_or_else(String::new, |mib| format!("{mib:.1} MiB")),
             limit(metadata, METADATA_MIB),
             WHY_METADATA,
         );
