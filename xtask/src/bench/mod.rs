@@ -18,8 +18,9 @@ use anyhow::{Context, Result, bail};
 pub(crate) fn main(args: &[&str]) -> Result<ExitCode> {
     match args {
         ["bulk-sink", address] => return captures::bulk_sink(address).map(|()| ExitCode::SUCCESS),
-        ["bulk-source", address, megabytes] => {
-            return captures::bulk_source(address, megabytes.parse()?).map(|()| ExitCode::SUCCESS);
+        ["bulk-source", address, megabytes, chunk] => {
+            return captures::bulk_source(address, megabytes.parse()?, chunk.parse()?)
+                .map(|()| ExitCode::SUCCESS);
         }
         ["mail-source", args @ ..] => {
             return live::mail_source(args).map(|()| ExitCode::SUCCESS);

@@ -21,6 +21,8 @@ const BURST: u32 = 4 << 20;
 const REST: Duration = Duration::from_millis(40);
 /// A port of interest on which no mail server listens here, for bulk data.
 const BULK: u16 = 587;
+/// Bytes that TCP puts into one frame at most for an interface that leaves segmentation to hardware: 45 segments.
+const FRAME: &str = "65160";
 
 /// One row: nanoseconds for a frame.
 #[derive(Clone, Debug)]
@@ -74,7 +76,10 @@ fn small(program: &Program, goes: usize) -> Result<Vec<Row>> {
                 sleep(REST);
             }
         }
-        let nanos = median(with) - median(without);
+        // A frame that is not copied takes always the same, unless something comes between.
+        let least = |values: Vec<f64>| values.into_iter().fold(f64::INFINITY, f64::min);
+        let typical = if interest { median } else { least };
+        let nanos = typical(with) - typical(without);
         rows.push(Row {
             what: what.into(),
             interest,
@@ -96,7 +101,7 @@ fn bulk(lab: &Lab, program: &Program, megabytes: u64) -> Result<Row> {
     let _sink = lab.serve(&own(&["bulk-sink", &address])?, BULK)?;
     let statistics = Statistics::on()?;
     let (before, sent_before) = (program.ran()?, sent(lab)?);
-    let source = own(&["bulk-source", &address, &megabytes.to_string()])?;
+    let source = own(&["bulk-source", &address, &megabytes.to_string(), FRAME])?;
     Running::start(&mut lab.inside(End::Client, &source))?.finish()?;
     let (after, sent_after) = (program.ran()?, sent(lab)?);
     drop(statistics);

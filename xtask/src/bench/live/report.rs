@@ -52,8 +52,9 @@ pub(super) struct Size {
 /// All that was measured.
 pub(super) struct Live {
     pub(super) command: String,
+    /// Of botlike, and of tcpdump.
+    pub(super) versions: [String; 2],
     pub(super) seed: u64,
-    pub(super) quick: bool,
     /// Those that cannot be had, and why.
     pub(super) missing: Vec<(Sensor, String)>,
     pub(super) sizes: Vec<Size>,
@@ -78,6 +79,7 @@ const WHY_LOSS: &str = "the workers were behind for longer than the ring holds";
 const WHY_FOREIGN: &str = "the parts that each frame passes: two loads of its headers, one look at the ports, one counter";
 const WHY_METADATA: &str = "";
 const COULD_NOT: &str = "see the sensors";
+const TOO_FEW: &str = "too few rounds for an interval";
 
 impl Size {
     fn of(&self, sensor: Sensor) -> impl Iterator<Item = &Pair> {
@@ -102,6 +104,14 @@ fn most(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(0.0, f64::max)
 }
 
+/// The median, and the least and the most.
+fn spread(values: impl Iterator<Item = f64>) -> String {
+    let values: Vec<f64> = values.collect();
+    let (least, most) =
+        values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, m), v| (l.min(*v), m.max(*v)));
+    format!("{:.1} ({least:.1}–{most:.1})", Median::of(&values).median)
+}
+
 /// What was lost, in words; "0" where nothing was.
 fn losses(lost: Lost) -> String {
     let parts = [
@@ -119,9 +129,14 @@ fn losses(lost: Lost) -> String {
 }
 
 impl Live {
+    fn rounds(&self) -> usize {
+        let of = |sensor| self.sizes.iter().map(move |size| size.of(sensor).count());
+        Sensor::ALL.into_iter().flat_map(of).max().unwrap_or(0)
+    }
+
     /// The part of the page, without its heading.
     pub(super) fn part(&self) -> String {
-        let rounds = self.sizes.first().map_or(0, |size| size.of(Sensor::Tcx).count());
+        let rounds = self.rounds();
         let mut text = format!(
             "Made by `{}` (seed {}): {}. {}. {rounds} rounds; the machine is shared with nothing that is measured, but is a \
              small virtual one. Nothing here is a test.\n\n",
@@ -138,7 +153,8 @@ impl Live {
         );
         text.push_str("### Sensors\n\n");
         for sensor in Sensor::ALL {
-            let _ = write!(text, "- **{}**: {}", sensor.name(), sensor.how());
+            let version = &self.versions[usize::from(!sensor.is_botlike())];
+            let _ = write!(text, "- **{}**: {}, {}", sensor.name(), version.trim(), sensor.how());
             if let Some((_, why)) = self.missing.iter().find(|(missing, _)| *missing == sensor) {
                 let _ = write!(text, "; could not be had: {why}");
             }
@@ -192,7 +208,7 @@ impl Live {
 
     fn steadily(&self) -> String {
         let mut text = format!(
-            "\n### At {RATE} messages a second\n\nMessages of {}, {} s, medians of {}. Microseconds of processor time for a \
+            "\n### At {RATE} messages a second\n\nMessages of {}, {} s, medians of {} (least to most). Microseconds of processor time for a \
              message: the sensor's own, and what the sending and the receiving process take more than without a sensor (the \
              probe, or the copy for a packet socket, runs on their time).\n\n\
              | sensor | own µs | mail host's µs more | switches/s | MiB | lost | told | of |\n\
@@ -220,10 +236,10 @@ impl Live {
             };
             let _ = writeln!(
                 text,
-                "| {} | {:.1} | {:.1} | {:.0} | {:.1} | {} | {told} | {} |",
+                "| {} | {} | {} | {:.0} | {:.1} | {} | {told} | {} |",
                 sensor.name(),
-                middle(of().map(|one| one.own)),
-                middle(of().map(|one| one.host - alone(one.repeat))),
+                spread(of().map(|one| one.own)),
+                spread(of().map(|one| one.host - alone(one.repeat))),
                 middle(of().map(|one| one.switches)),
                 most(of().map(|one| one.resident.1)),
                 losses(sum(of().map(|one| one.told.lost))),
@@ -296,13 +312,15 @@ impl Live {
                     continue;
                 }
                 let high = ratio.ends().1;
-                let measured = |reached| if ratio.interval.is_some() { reached } else { None };
+                let whole = ratio.interval.is_some();
+                let measured = |reached| if whole { reached } else { None };
+                let why = |why| if whole { why } else { TOO_FEW };
                 targets.row(
                     &what,
                     "interval reaches 0.97",
                     format!("{ratio}"),
                     measured(Some((high >= RATIO, high / RATIO))),
-                    WHY_RATIO,
+                    why(WHY_RATIO),
                 );
                 let low = tcpdump.ends().0;
                 targets.row(
@@ -310,7 +328,7 @@ impl Live {
                     "interval not below tcpdump's",
                     format!("tcpdump: {tcpdump}"),
                     measured(Some((high >= low, high / low))),
-                    WHY_TCPDUMP,
+                    why(WHY_TCPDUMP),
                 );
             }
         }
@@ -352,15 +370,6 @@ impl Live {
             limit(metadata, METADATA_MIB),
             WHY_METADATA,
         );
-        if self.quick {
-            targets.row(
-                "all of it",
-                "a quiet machine, 12 rounds",
-                String::new(),
-                None,
-                "`--quick` is for trying out",
-            );
-        }
         targets.text()
     }
 }

@@ -127,7 +127,8 @@ impl Watching {
                 break;
             }
             if Instant::now() > patience || running.ended()? {
-                bail!("{} does not watch: {}", sensor.name(), text.trim());
+                let said = if text.trim().is_empty() { "it says nothing" } else { text.trim() };
+                bail!("{} does not watch: {said}", sensor.name());
             }
             sleep(Duration::from_millis(5));
         }

@@ -49,7 +49,7 @@ impl std::fmt::Display for Median {
         write!(f, "{:.3}", self.median)?;
         match self.interval {
             Some((low, high)) => write!(f, " ({low:.3}–{high:.3})"),
-            None => write!(f, " (too few rounds for an interval)"),
+            None => Ok(()),
         }
     }
 }

@@ -21,14 +21,14 @@ const SENDERS: u32 = 4;
 /// How long a sender waits for a reply.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Ports for more sessions within a minute than a host has by default.
-pub(super) fn many_ports(lab: &Lab) -> Result<()> {
+/// Ports for more sessions within a minute than a host has by default. Where that is not allowed, smtp-source may run out
+/// of them and say so.
+pub(super) fn many_ports(lab: &Lab) {
     for (name, value) in [("ip_local_port_range", "10000 65000"), ("tcp_tw_reuse", "1")] {
         let mut write = Command::new("sh");
         write.args(["-c", &format!("echo {value} > /proc/sys/net/ipv4/{name}")]);
-        crate::run::run(&mut lab.inside(End::Client, &write))?;
+        crate::run::succeeds(&mut lab.inside(End::Client, &write));
     }
-    Ok(())
 }
 
 /// As fast as smtp-source can, one message a session.
