@@ -27,6 +27,17 @@ pub(super) struct Ran {
     pub(super) times: u64,
 }
 
+impl Ran {
+    pub(super) const fn since(self, before: Self) -> Self {
+        Self { nanos: self.nanos - before.nanos, times: self.times - before.times }
+    }
+
+    /// Nanoseconds for one time.
+    pub(super) fn each(self) -> f64 {
+        self.nanos as f64 / self.times as f64
+    }
+}
+
 impl Program {
     /// The program of that name that a process holds.
     pub(super) fn of(pid: u32, name: &str) -> Result<Self> {
