@@ -56,6 +56,10 @@ pub struct Packet {
     pub vlan: Option<u16>,
     /// The DNS message that is its payload.
     pub dns: Option<dns::Message>,
+    /// The interface that it was captured at.
+    pub point: u32,
+    /// Other interfaces that show it, too, some with other ends (source and destination).
+    pub also: Vec<(u32, Option<[SocketAddr; 2]>)>,
     /// Part of a form that variants must leave as it is (a keep-alive, a probe, an overlap).
     pub fixed: bool,
 }

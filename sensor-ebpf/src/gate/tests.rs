@@ -78,9 +78,27 @@ fn dialogue(random: &mut Random) -> Said {
     for _ in 0..1 + random.below(6) {
         let secret = random.secret();
         let begin: &[u8] = random.pick::<[u8]>(&[
-            b"MAIL FROM:<", b"mail ", b"RCPT TO:<", b"AUTH PLAIN ", b"DATA\r\nSubject: ", b"BDAT 9\r\n", b"GET /", b"", b" ",
-            b"E", b"EHL", b"STARTTL", b"STARTT ", b"STARTTLT", b"HELP", b"\r\n", b"\x16", b"\x16\x04", b"QUI\r\n",
-            b"EHLO a\r", b"RSETT\rMAIL FROM:",
+            b"MAIL FROM:<",
+            b"mail ",
+            b"RCPT TO:<",
+            b"AUTH PLAIN ",
+            b"DATA\r\nSubject: ",
+            b"BDAT 9\r\n",
+            b"GET /",
+            b"",
+            b" ",
+            b"E",
+            b"EHL",
+            b"STARTTL",
+            b"STARTT ",
+            b"STARTTLT",
+            b"HELP",
+            b"\r\n",
+            b"\x16",
+            b"\x16\x04",
+            b"QUI\r\n",
+            b"EHLO a\r",
+            b"RSETT\rMAIL FROM:",
         ]);
         let mut line = begin.to_vec();
         line.extend(secret);
@@ -113,7 +131,8 @@ fn cut(random: &mut Random, isn: u32, mut said: Said, most: usize) -> Vec<Piece>
     for (side, mut rest) in joined {
         while !rest.is_empty() {
             let longest = if random.one_in(3) { 3 } else { most };
-            let bytes: Vec<u8> = rest.drain(..(1 + random.below(longest)).min(rest.len())).collect();
+            let bytes: Vec<u8> =
+                rest.drain(..(1 + random.below(longest)).min(rest.len())).collect();
             let len = bytes.len() as u32;
             match side {
                 Side::Client => {
@@ -202,7 +221,13 @@ fn what_is_whole_passes_as_far_as_it_may_and_no_further() {
             match piece.side {
                 Side::Client => {
                     let want = end.saturating_sub(seen).min(piece.bytes.len());
-                    assert_eq!(got, want, "seed {seed} at {seen}: {:?} {}", piece.side, piece.bytes.escape_ascii());
+                    assert_eq!(
+                        got,
+                        want,
+                        "seed {seed} at {seen}: {:?} {}",
+                        piece.side,
+                        piece.bytes.escape_ascii()
+                    );
                     seen += piece.bytes.len();
                     passed += got;
                 }
@@ -214,7 +239,13 @@ fn what_is_whole_passes_as_far_as_it_may_and_no_further() {
                         (false, false) => piece.bytes.len(),
                         (false, true) => (ANSWER as usize - answered).min(piece.bytes.len()),
                     };
-                    assert_eq!(got, want, "seed {seed} at {seen}: {:?} {}", piece.side, piece.bytes.escape_ascii());
+                    assert_eq!(
+                        got,
+                        want,
+                        "seed {seed} at {seen}: {:?} {}",
+                        piece.side,
+                        piece.bytes.escape_ascii()
+                    );
                     answered += if tls { got } else { 0 };
                 }
             }

@@ -6,7 +6,11 @@
 //! `TCX_NEXT`; what is lost is counted where it is lost.
 #![no_std]
 #![no_main]
-#![allow(missing_docs, unreachable_pub, reason = "the macros of aya make public items without a text")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "the macros of aya make public items without a text"
+)]
 
 mod maps;
 mod parse;

@@ -71,6 +71,7 @@ fn serve(stream: &TcpStream) {
         }
         match line.get(..4).unwrap_or_default() {
             "EHLO" => say("250-mx.example\r\n250-SIZE 1000000\r\n250 STARTTLS\r\n"),
+            "NOOP" => say("250 ok\r\n"),
             "AUTH" => say("235 hidden-reply\r\n"),
             "DATA" => {
                 say("354 go on\r\n");

@@ -268,10 +268,11 @@ fn table_memory(fd: i32, key_size: usize, value_size: usize) -> Vec<u8> {
     const NEXT: libc::c_int = 4;
     // On each processor a value of its own, in tables that have that.
     let room = value_size.next_multiple_of(8) * 1024;
-    let (mut key, mut next, mut value) = (vec![0u8; key_size], vec![0u8; key_size], vec![0u8; room]);
+    let (mut key, mut next, mut value) =
+        (vec![0u8; key_size], vec![0u8; key_size], vec![0u8; room]);
     let mut memory = Vec::new();
     let mut first = true;
-    let call = |command, key: u64, value: u64| {
+    let call = |command: libc::c_int, key: u64, value: u64| {
         let mut element = Element { fd: fd as u32, pad: 0, key, value, flags: 0 };
         // SAFETY: the buffers are as long as the kernel takes them for, and longer.
         unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut element, size_of::<Element>()) }

@@ -3,6 +3,7 @@
 
 mod dialogue;
 mod kit;
+mod process;
 
 use std::io::Write;
 
@@ -12,6 +13,7 @@ use botlike_core::wire::LinkType;
 use botlike_ebpf::record::Count;
 use botlike_tests::frame::Link;
 use botlike_tests::packet::{Flags, Fragmented, Packet};
+use botlike_tests::skip::{Kind, skip};
 
 use kit::{Sender, alone, frames, holds, interest, load, point, take, tcp, tun, udp};
 
@@ -319,7 +321,94 @@ fn metadata_shows_no_payload_of_what_began_before() {
         let taken = take(&mut rung, 4 + 3);
         assert_eq!(taken.len(), 7);
         for taken in taken {
-            assert!(!holds(&taken.data, b"host.example") && !holds(&taken.data, b"mx."), "{taken:?}");
+            assert!(
+                !holds(&taken.data, b"host.example") && !holds(&taken.data, b"mx."),
+                "{taken:?}"
+            );
         }
     });
+}
+
+#[test]
+fn nothing_is_left_when_its_process_is_killed() {
+    alone("nothing_is_left_when_its_process_is_killed", || {
+        let mut watch = process::Watch::root("va");
+        let held = watch.holds();
+        let counts = (held.programs.len(), held.maps.len() >= 5, held.links.len());
+        assert_eq!(counts, (2, true, 2), "{held:?}");
+        let left = held.left();
+        assert_eq!((left.programs.len(), left.links.len()), (2, 2), "all of it is seen");
+        watch.kill();
+        held.is_taken_down();
+    });
+}
+
+#[test]
+fn the_capabilities_of_the_unit_are_enough() {
+    const NAME: &str = "the_capabilities_of_the_unit_are_enough";
+    if !process::can_be_another() {
+        return skip(Kind::Kernel, NAME, "no setpriv(1)");
+    }
+    alone(NAME, || {
+        let mut watch = process::Watch::unit("va");
+        let held = watch.holds();
+        assert_eq!((held.programs.len(), held.links.len()), (2, 2), "{held:?}");
+        watch.kill();
+        held.is_taken_down();
+    });
+}
+
+#[test]
+fn an_interface_that_vanishes_ends_nothing() {
+    alone("an_interface_that_vanishes_ends_nothing", || {
+        let mut rung = load(&interest(), Options::default()).unwrap();
+        let (va, lo) = (point("va", Observe::Full), point("lo", Observe::Full));
+        rung.attach(&va).unwrap();
+        rung.attach(&lo).unwrap();
+        kit::ip("link del va").unwrap();
+        assert_eq!(take(&mut rung, 0), []);
+        let error = rung.attach(&va).unwrap_err();
+        assert_eq!(error.error.raw_os_error(), Some(libc::ENXIO), "{error}");
+        assert!(error.to_string().contains("not there any more"), "{error}");
+        rung.detach(va.number);
+        let sender = Sender::new(lo.number);
+        sender.send(&frames(Link::Ethernet, &tcp(HERE, "192.0.2.1:25", Flags::ACK, 1, b""))[0]);
+        assert_eq!(take(&mut rung, 1).len(), 1);
+    });
+}
+
+#[test]
+fn an_idle_reader_sleeps_and_is_woken_by_the_next_record() {
+    alone("an_idle_reader_sleeps_and_is_woken_by_the_next_record", || {
+        let mut rung = load(&interest(), Options::default()).unwrap();
+        let va = point("va", Observe::Full);
+        rung.attach(&va).unwrap();
+        let sender = Sender::new(va.number);
+        let frame =
+            frames(Link::Ethernet, &tcp(HERE, "192.0.2.1:25", Flags::ACK, 1, b"")).remove(0);
+        // One that nobody wakes would sleep far longer than the test may take.
+        let for_ever = std::time::Duration::from_secs(3600);
+        for _ in 0..3 {
+            let before = sleeps();
+            let waker = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    std::thread::sleep(std::time::Duration::from_millis(200));
+                    sender.send(&frame);
+                });
+                let mut taken = 0;
+                while taken == 0 {
+                    rung.take(for_ever, &mut |_| taken += 1).unwrap();
+                }
+                sleeps() - before
+            });
+            assert!(waker <= 10, "{waker} times awake for one record");
+        }
+    });
+}
+
+/// How often this thread went to sleep.
+fn sleeps() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.unwrap().trim().parse().unwrap()
 }

@@ -264,6 +264,7 @@ pub(crate) fn segment(at: u64, from: Side, client: [u8; 4], port: u16, seq: u32)
         snap: None,
         vlan: None,
         fixed: false,
+        dns: None,
     }
 }
 

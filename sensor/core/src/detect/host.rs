@@ -220,6 +220,8 @@ pub struct Host {
     pub(super) idle_now: Vec<(Addr, u32)>,
     pub(super) empty: Window<Connects>,
     pub(super) plain: Window<Connects>,
+    /// Names it took that were the recipient's domain, and when last.
+    pub(super) victims: Vec<(u64, Stamp)>,
 }
 
 impl Host {
@@ -295,6 +297,9 @@ impl Host {
         }
         if !session.helo.is_empty() && !is_submission(session.flow.server.port) {
             self.note_name(at, session.helo.as_bytes(), hasher);
+            if session.conduct.helo_is_recipient {
+                self.note_victim(at, session.helo.as_bytes(), hasher);
+            }
         }
         if is_end_of_client(session) {
             let ends = self.ends.at(at, HOUR);
@@ -313,6 +318,15 @@ impl Host {
             plain.total += 1;
             plain.servers.add(hash);
         }
+    }
+
+    fn note_victim(&mut self, at: Stamp, helo: &[u8], hasher: &FixedState) {
+        let hash = hasher.hash_one(name::Lower::new(helo).as_bytes());
+        self.victims.retain(|(known, last)| *known != hash && last.since(at) < MINUTES_10);
+        if self.victims.len() >= NAMES {
+            self.victims.remove(0);
+        }
+        self.victims.push((hash, at));
     }
 
     fn note_name(&mut self, at: Stamp, helo: &[u8], hasher: &FixedState) {

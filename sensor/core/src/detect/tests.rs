@@ -11,7 +11,9 @@ use foldhash::quality::FixedState;
 use super::host::{Happening, Host, Reached, Role};
 use super::*;
 use crate::base::{Endpoint, Flow, HOUR, MINUTE, Nanos, SECOND, Stamp};
-use crate::smtp::{Capability, CaptureState, Close, HeloVerb, Starttls, Visible};
+use crate::smtp::{
+    Capability, CaptureState, Close, Conduct, FalseEnd, Foreign, HeloVerb, Ignored, Starttls, Visible,
+};
 
 mod flows;
 mod hosts;
@@ -70,6 +72,8 @@ type Found = (&'static str, &'static str);
 struct Bench {
     host: Host,
     role: Role,
+    outbound: bool,
+    internal: bool,
     tuning: Tuning,
     hasher: FixedState,
     /// What the last happening led to.
@@ -85,6 +89,8 @@ impl Bench {
         Self {
             host: Host::default(),
             role,
+            outbound: true,
+            internal: false,
             tuning: Tuning::default(),
             hasher: FixedState::with_seed(7),
             matches: Vec::new(),
@@ -98,7 +104,14 @@ impl Bench {
         for (index, entry) in (0u16..).zip(ALL) {
             let Rule::Host(rule) = entry.rule else { continue };
             let settings = self.tuning.of(index).unwrap();
-            let cx = HostCx { now, host: &self.host, role: self.role, settings };
+            let cx = HostCx {
+                now,
+                host: &self.host,
+                role: self.role,
+                outbound: self.outbound,
+                internal: self.internal,
+                settings,
+            };
             if let Some(found) = rule(&cx, &happening) {
                 let level = entry.levels[usize::from(found.level)].name;
                 self.matches.push(((entry.id, level), found.evidence));

@@ -213,7 +213,14 @@ impl Judge {
             let Some(settings) = enabled(&self.settings.tuning, index, entry, judged) else {
                 continue;
             };
-            let cx = HostCx { now: at, host: known.host, role: judged.role, settings };
+            let cx = HostCx {
+                now: at,
+                host: known.host,
+                role: judged.role,
+                outbound: judged.outbound(),
+                internal: judged.direction == Direction::Internal,
+                settings,
+            };
             if let Some(Match { level, evidence, .. }) = rule(&cx, &happening) {
                 let seen = Seen {
                     at,

@@ -2,8 +2,8 @@
 //! handed on is overwritten where it lies.
 //!
 //! What passes of a connection says [`botlike_ebpf::gate`], the same that the probe asks. Here is the memory for it: one
-//! state for each connection and point, bounded; of a connection that is not known (any more) headers pass. A fragment of
-//! TCP cannot be judged before it is put together, and does not pass at all.
+//! state for each connection and point, bounded; of a connection that is not known (any more) headers pass. A fragment
+//! cannot be judged before it is put together, and does not pass at all.
 
 use std::mem;
 
