@@ -100,7 +100,11 @@ pub(super) fn main(args: &[&str]) -> Result<()> {
         eprintln!("bench: other processes keep this machine busy: figures are for trying out");
     }
     let command = ["cargo xtask bench live", &args.join(" ")].join(" ").trim().to_owned();
-    let live = measure(&plan, &botlike, command, seed, quick)?;
+    let live = measure(&plan, &botlike, command, seed, quick);
+    for kind in ["err", "jsonl", "out", "said"] {
+        let _ = std::fs::remove_file(file(kind));
+    }
+    let live = live?;
     if quick {
         println!("{}", live.part());
         return Ok(());
@@ -298,6 +302,11 @@ impl Bench<'_> {
             told,
         })
     }
+}
+
+/// A file for what a process says; two runs at a time must not share it.
+fn file(kind: &str) -> PathBuf {
+    captures::folder().join(format!("live-{}.{kind}", std::process::id()))
 }
 
 /// All that these lost.

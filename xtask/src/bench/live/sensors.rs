@@ -96,8 +96,7 @@ pub(super) struct Watching {
 impl Watching {
     /// Starts it, and waits until it watches.
     pub(super) fn start(lab: &Lab, sensor: Sensor, botlike: &Path, more: &[&str]) -> Result<Self> {
-        let folder = super::super::captures::folder();
-        let (out, said) = (folder.join("live.jsonl"), folder.join("live.said"));
+        let (out, said) = (super::file("jsonl"), super::file("said"));
         // Lines are appended.
         let _ = std::fs::remove_file(&out);
         let (mut command, ready) = match sensor {

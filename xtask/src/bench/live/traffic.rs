@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::super::captures::folder;
 use super::super::lab::{CLIENT, End, Lab, Running, SERVER};
 use super::super::measure::{self, Usage};
 use super::process::{self, Taken};
@@ -38,7 +37,7 @@ pub(super) fn saturate(lab: &Lab, bytes: u32, messages: u32) -> Result<Usage> {
     command.args(["-f", "sender@client.bench.example", "-t", "@mx.bench.example"]);
     command.args(["-l", &bytes.to_string(), "-m", &messages.to_string()]);
     command.arg(format!("{SERVER}:25"));
-    measure::run(&mut lab.inside(End::Client, &command), &folder().join("live.out"))
+    measure::run(&mut lab.inside(End::Client, &command), &super::file("out"))
 }
 
 /// What the receiving process has taken: the one that `timeout` started.
@@ -51,7 +50,7 @@ pub(super) fn steadily(lab: &Lab, bytes: u32, rate: u32, seconds: u32) -> Result
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["bench", "mail-source", &format!("{SERVER}:25")]);
     command.args([bytes, rate, seconds].map(|number| number.to_string()));
-    let out = folder().join("live.out");
+    let out = super::file("out");
     let usage = measure::run(&mut lab.inside(End::Client, &command), &out)?;
     let sent = std::fs::read_to_string(&out)?.trim().parse().context("the sender's count")?;
     Ok((usage, sent))
