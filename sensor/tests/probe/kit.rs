@@ -196,6 +196,8 @@ pub(crate) fn tcp(src: &str, dst: &str, flags: Flags, seq: u32, payload: &[u8]) 
         snap: None,
         vlan: None,
         fixed: false,
+        point: 0,
+        also: Vec::new(),
         dns: None,
     }
 }
