@@ -198,8 +198,6 @@ pub const CAST: &[Actor] = &[
         &["fanout.no_dns_before_connect"], &[FAST], bots::listed_targets)),
     under_tls(bot(14, "holder, TLS", "keeps connections open under TLS",
         &["session.hold_open"], &[], bots::holder)),
-    under_tls(bot(15, "resetter, TLS", "ends with a reset under TLS",
-        &["session.rst_close"], &[FAST], bots::resetter)),
 ];
 
 /// The file of the sensor's lines, as JSON.
