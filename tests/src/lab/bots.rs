@@ -213,23 +213,18 @@ pub(super) fn http(guest: &Guest) -> io::Result<()> {
 /// It throws the receiver down instead of hanging up.
 pub(super) fn resetter(guest: &Guest) -> io::Result<()> {
     for index in some(guest, 24) {
-        let mut talk = guest.session(plan::receiver(index % 6 + base(guest)), NAME)?;
+        let mut talk = guest.session(plan::receiver(index % 6), NAME)?;
         letter(&mut talk, index)?;
         talk.say("NOOP\r\n")?;
-        sleep(Duration::from_millis(20));
         talk.reset()?;
     }
     Ok(())
 }
 
-fn base(guest: &Guest) -> u8 {
-    if guest.tls { plan::TLS.start } else { 0 }
-}
-
 /// It hangs up without a word.
 pub(super) fn hanger(guest: &Guest) -> io::Result<()> {
     for index in some(guest, 24) {
-        let mut talk = guest.session(plan::receiver(index % 6 + base(guest)), NAME)?;
+        let mut talk = guest.session(plan::receiver(index % 6), NAME)?;
         letter(&mut talk, index)?;
     }
     Ok(())
@@ -359,7 +354,7 @@ pub(super) fn stale_list(guest: &Guest) -> io::Result<()> {
 /// It comes, and goes without a word.
 pub(super) fn silent(guest: &Guest) -> io::Result<()> {
     for index in some(guest, 24) {
-        let mut talk = guest.call(plan::receiver(index % 12 + base(guest)))?;
+        let mut talk = guest.call(plan::receiver(index % 12))?;
         talk.greeting()?;
     }
     Ok(())

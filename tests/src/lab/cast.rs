@@ -198,8 +198,6 @@ pub const CAST: &[Actor] = &[
         &["fanout.no_dns_before_connect"], &[FAST], bots::listed_targets)),
     under_tls(bot(14, "holder, TLS", "keeps connections open under TLS",
         &["session.hold_open"], &[], bots::holder)),
-    under_tls(bot(15, "resetter, TLS", "ends with a reset under TLS",
-        &["session.rst_close"], &[FAST], bots::resetter)),
 ];
 
 /// The file of the sensor's lines, as JSON.
@@ -214,8 +212,10 @@ pub fn config(folder: &Path) -> String {
          [capture]\nports = [25, 587]\n# Else \"metadata\": these are taps of guests.\nobserve = \"full\"\n\n\
          [network]\nwatched = [\"192.0.2.0/24\"]\n\n\
          [limits]\nhandshake_timeout = \"4s\"\n\n\
+         [detect.\"fanout.no_dns_before_connect\"]\nwarmup = \"1s\"\n\n\
          [detect.\"session.hold_open\"]\nidle = \"2s\"\n",
     );
+    text.push_str(&format!("\n[dns]\nresolvers = [\"{}\"]\n", plan::RESOLVER));
     for (name, file, format) in [("siem", LINES, "json"), ("people", READABLE, "pretty")] {
         let file = folder.join(file).display().to_string();
         text.push_str(&format!("\n[output.{name}]\nfile = {file:?}\nformat = \"{format}\"\n"));

@@ -288,11 +288,12 @@ impl Talk {
         Ok(())
     }
 
-    /// Breaks the connection off: the other side gets a reset.
+    /// Breaks the connection off when the next answer has come, without reading it: the other side gets a reset.
     ///
     /// # Errors
     /// Where the kernel does not want to.
     pub fn reset(self) -> io::Result<()> {
+        self.tcp.peek(&mut [0])?;
         SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO))
     }
 }
