@@ -4,6 +4,7 @@
 //! ends nothing; one that comes is taken in if it is among those that were asked for.
 
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use botlike_core::base::{Nanos, SECOND, Stamp};
@@ -150,17 +151,7 @@ impl Ladder {
     /// Addresses of this machine, to tell which hosts are its own. None where guests are watched, whose addresses are
     /// others, and none where only loopback has an address yet.
     pub fn own_addresses(&self) -> Vec<Net> {
-        let guests = self.points.iter().any(|point| {
-            point.observe == Observe::Metadata
-                || self.links.iter().any(|link| {
-                    link.index == point.interface.index
-                        && (matches!(link.kind, Kind::Tap | Kind::Macvtap)
-                            || link.kind == Kind::Veth && link.elsewhere)
-                })
-        });
-        let own = interfaces::addresses(&self.links);
-        let net = |address: &std::net::IpAddr| Net::parse(&address.to_string()).ok();
-        if guests { Vec::new() } else { own.iter().filter_map(net).collect() }
+        own_addresses(&self.links)
     }
 
     fn announce(&self) {
@@ -257,6 +248,28 @@ impl Ladder {
     }
 }
 
+fn own_addresses(links: &[Link]) -> Vec<Net> {
+    // A pair with an address at this end is this machine's own way out: it is a container itself.
+    let has_guest = |link: &Link| match link.kind {
+        Kind::Tap | Kind::Macvtap => link.up,
+        Kind::Veth => link.up && link.elsewhere && !link.addresses.iter().any(is_routed),
+        _ => false,
+    };
+    if links.iter().any(has_guest) {
+        return Vec::new();
+    }
+    let own = interfaces::addresses(links);
+    own.iter().filter_map(|address| Net::parse(&address.to_string()).ok()).collect()
+}
+
+/// Whether an address reaches beyond its link.
+fn is_routed(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !v4.is_link_local(),
+        IpAddr::V6(v6) => !v6.is_unicast_link_local(),
+    }
+}
+
 fn choose(links: &[Link], patterns: &[String]) -> Result<Vec<Choice>, RungError> {
     interfaces::suitable(links, patterns).map_err(|error| RungError {
         what: "find the interfaces".into(),
@@ -305,4 +318,41 @@ fn now() -> Nanos {
 fn say(what: &str) {
     // Nobody is left to be told if standard error fails.
     let _ = writeln!(io::stderr(), "botlike: {what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(kind: Kind, elsewhere: bool, addresses: &[&str]) -> Link {
+        Link {
+            index: 2,
+            name: "x0".into(),
+            alias: String::new(),
+            kind,
+            master: None,
+            lower: None,
+            elsewhere,
+            up: true,
+            hardware: libc::ARPHRD_ETHER,
+            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn whose_addresses_are_this_machines() {
+        let uplink = || link(Kind::Device, false, &["192.0.2.25", "fe80::1"]);
+        let own = |links: &[Link]| {
+            own_addresses(links).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let host = ["192.0.2.25", "fe80::1"];
+        assert_eq!(own(&[uplink()]), host);
+        assert_eq!(own(&[link(Kind::Loopback, false, &["127.0.0.1"])]), [""; 0]);
+        // A container's own way out, and a host with containers.
+        assert_eq!(own(&[link(Kind::Veth, true, &["192.0.2.25", "fe80::1"])]), host);
+        assert_eq!(own(&[uplink(), link(Kind::Veth, true, &["fe80::2"])]), [""; 0]);
+        // A hypervisor; a guest that is down sends nothing.
+        assert_eq!(own(&[uplink(), link(Kind::Tap, false, &[])]), [""; 0]);
+        assert_eq!(own(&[uplink(), Link { up: false, ..link(Kind::Tap, false, &[]) }]), host);
+    }
 }
