@@ -93,7 +93,7 @@ impl Case {
         };
         let mut player = player::open(&config, workers)?;
         for frame in variant.frames(&self.played.packets, self.seed()) {
-            player.frame(frame.at, frame.link, &frame.data, frame.orig_len);
+            player.frame(&frame);
         }
         let mut output = player.finish();
         if variant == Variant::Ipv6 {

@@ -16,6 +16,8 @@ pub struct Frame {
     pub at: u64,
     /// The link type's number in the tcpdump.org registry.
     pub link: u32,
+    /// The interface.
+    pub iface: u32,
     /// What was captured.
     pub data: Vec<u8>,
     /// How long it was on the wire.
@@ -77,7 +79,7 @@ impl Framer {
             let orig_len = data.len() as u32;
             data.truncate(snap);
             let at = packet.at.saturating_add_signed(packet.skew);
-            out.push(Frame { at, link: self.number(), data, orig_len });
+            out.push(Frame { at, link: self.number(), iface: packet.point, data, orig_len });
         }
         if packet.fragmented.is_some_and(|f| f.reversed)
             && let Some(pieces) = out.get_mut(first..)

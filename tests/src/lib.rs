@@ -8,12 +8,16 @@ pub mod assertion;
 pub mod case;
 pub mod dns;
 pub mod frame;
+#[cfg(target_os = "linux")]
+pub mod lab;
+pub mod machine;
 pub mod mta;
 pub mod normal;
 pub mod packet;
 pub mod pcap;
 pub mod player;
 pub mod random;
+pub mod recorder;
 pub mod script;
 pub mod skip;
 pub mod tls;

@@ -7,6 +7,7 @@
 //! | bytes, duplicated, reordered, crossed | `*.packets` | more packets, or others before a session is told |
 //! | vlan, qinq | `network.vlan` | the tags |
 //! | sll, sll2, raw, null | `network.vlan` | some of these cannot carry the tag of a case that has one |
+//! | points | `network.vlan` | one of the interfaces shows a tag |
 //! | ipv6 | `network.type`, `network.community_id`, `event.id` and what names it | hashes of the tuple; the addresses themselves are mapped back |
 //! | reordered, crossed | `event.id` and what names it | a hash of the first stamp: who came first may change |
 //! | bytes, duplicated, reordered, crossed | times, by at most 100 ms; spans of time likewise | stamped by the packet that completed them; a hole is given up after so many packets |
@@ -71,7 +72,8 @@ pub fn for_variant(lines: &mut [Value], variant: Variant) {
             | Variant::Sll
             | Variant::Sll2
             | Variant::Raw
-            | Variant::Null => {
+            | Variant::Null
+            | Variant::Points => {
                 remove(line, &["network", "vlan"]);
             }
             Variant::Plain => {}

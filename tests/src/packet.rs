@@ -56,11 +56,41 @@ pub struct Packet {
     pub vlan: Option<u16>,
     /// The DNS message that is its payload.
     pub dns: Option<dns::Message>,
+    /// The interface that it was captured at.
+    pub point: u32,
+    /// Other interfaces that show it, too, some with other ends (source and destination).
+    pub also: Vec<(u32, Option<[SocketAddr; 2]>)>,
     /// Part of a form that variants must leave as it is (a keep-alive, a probe, an overlap).
     pub fixed: bool,
 }
 
 impl Packet {
+    /// A TCP packet of a client without anything that is special about it.
+    pub fn between(src: SocketAddr, dst: SocketAddr) -> Self {
+        Self {
+            at: 0,
+            skew: 0,
+            conn: Some(0),
+            from: Side::Client,
+            src,
+            dst,
+            seq: 0,
+            ack: 0,
+            flags: Flags::default(),
+            window: 64_000,
+            ttl: 64,
+            options: Vec::new(),
+            payload: Vec::new(),
+            fragmented: None,
+            snap: None,
+            vlan: None,
+            dns: None,
+            point: 0,
+            also: Vec::new(),
+            fixed: false,
+        }
+    }
+
     /// The sequence space that it takes.
     pub fn span(&self) -> u32 {
         let flags =

@@ -13,9 +13,8 @@ use botlike_core::wire::LinkType;
 
 /// Takes frames and gives lines.
 pub trait Player {
-    /// A frame: its stamp in nanoseconds since the epoch, the number of its link type, what was captured of it, and how
-    /// long it was.
-    fn frame(&mut self, at_nanos: u64, link: u32, data: &[u8], orig_len: u32);
+    /// A frame.
+    fn frame(&mut self, frame: &crate::frame::Frame);
     /// The input ended: every line, as JSON.
     fn finish(self: Box<Self>) -> Vec<u8>;
 }
@@ -36,7 +35,9 @@ pub fn read(captures: &[PathBuf], workers: usize) -> Result<(Vec<u8>, bool), Str
     let config = Config { workers, ..Config::default() };
     let mut sensor = Sensor::new(&config);
     let (mut captures, errors) = Captures::open(captures, &Options::default());
-    while let Some(frame) = captures.next() {
+    while captures.step() {
+        captures.take_ended().into_iter().for_each(|iface| sensor.pipeline.ended(iface));
+        let Some(frame) = captures.frame() else { break };
         sensor.pipeline.frame(&frame);
         let lost = captures.lost();
         if lost > 0 {
@@ -73,14 +74,13 @@ impl Sensor {
 }
 
 impl Player for Sensor {
-    fn frame(&mut self, at_nanos: u64, link: u32, data: &[u8], orig_len: u32) {
-        let link = LinkType::from_number(link);
+    fn frame(&mut self, frame: &crate::frame::Frame) {
         self.pipeline.frame(&Frame {
-            at: Stamp::from_nanos(at_nanos),
-            link,
-            iface: 0,
-            data,
-            orig_len,
+            at: Stamp::from_nanos(frame.at),
+            link: LinkType::from_number(frame.link),
+            iface: frame.iface,
+            data: &frame.data,
+            orig_len: frame.orig_len,
         });
     }
 

@@ -13,6 +13,8 @@ pub enum Kind {
     Mta,
     /// A kernel that allows what the test needs.
     Kernel,
+    /// A machine to install packages on, and the package.
+    Package,
 }
 
 impl Kind {
@@ -23,6 +25,7 @@ impl Kind {
             Self::Tshark => "tshark",
             Self::Mta => "mta",
             Self::Kernel => "kernel",
+            Self::Package => "package",
         }
     }
 }

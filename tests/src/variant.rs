@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::frame::{Frame, Framer, Link};
-use crate::packet::{Flags, Packet};
+use crate::packet::{Flags, Packet, Side};
 use crate::random::Random;
 
 /// A way of playing a case.
@@ -35,11 +35,14 @@ pub enum Variant {
     Raw,
     /// BSD loopback.
     Null,
+    /// Captured at three interfaces, at one of them with a tag: what the client sends passes them in order, what the server
+    /// sends the other way.
+    Points,
 }
 
 impl Variant {
     /// All.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Plain,
         Self::Bytes,
         Self::Reordered,
@@ -52,6 +55,7 @@ impl Variant {
         Self::Sll2,
         Self::Raw,
         Self::Null,
+        Self::Points,
     ];
 
     /// As a case's `variants:` line writes it.
@@ -69,6 +73,7 @@ impl Variant {
             Self::Sll2 => "sll2",
             Self::Raw => "raw",
             Self::Null => "null",
+            Self::Points => "points",
         }
     }
 
@@ -99,9 +104,27 @@ impl Variant {
     /// The frames that this variant shows.
     pub fn frames(self, packets: &[Packet], seed: u64) -> Vec<Frame> {
         let mut framer = Framer::new(self.link());
+        let mut tagging = Framer::new(Link::Vlan);
         let mut out = Vec::new();
         for packet in self.packets(packets, seed) {
-            framer.frames(&packet, &mut out);
+            // Numbers apart, as each point of the script is three in one variant.
+            let mut shown = vec![(packet.point * 3, packet.clone())];
+            if self == Self::Points {
+                shown.extend([1, 2].map(|more| (packet.point * 3 + more, packet.clone())));
+            }
+            for (point, ends) in &packet.also {
+                let [src, dst] = ends.unwrap_or([packet.src, packet.dst]);
+                shown.push((point * 3, Packet { src, dst, ..packet.clone() }));
+            }
+            if packet.from == Side::Server {
+                shown.reverse();
+            }
+            for (iface, packet) in shown {
+                let first = out.len();
+                let tagged = self == Self::Points && iface % 3 == 1;
+                if tagged { &mut tagging } else { &mut framer }.frames(&packet, &mut out);
+                out[first..].iter_mut().for_each(|frame| frame.iface = iface);
+            }
         }
         out
     }
@@ -246,5 +269,13 @@ fn to_v6(packet: &Packet) -> Packet {
     };
     let dns = packet.dns.as_ref().map(crate::dns::Message::to_v6);
     let payload = dns.as_ref().map_or_else(|| packet.payload.clone(), |message| message.bytes());
-    Packet { src: map(packet.src), dst: map(packet.dst), payload, dns, ..packet.clone() }
+    let also = packet.also.iter().map(|(point, ends)| (*point, ends.map(|ends| ends.map(map))));
+    Packet {
+        src: map(packet.src),
+        dst: map(packet.dst),
+        payload,
+        dns,
+        also: also.collect(),
+        ..packet.clone()
+    }
 }

@@ -71,6 +71,9 @@ struct Conn {
     window: [u16; 2],
     mss: usize,
     vlan: Option<u16>,
+    point: u32,
+    /// Other interfaces that show it, some with other ends.
+    also: Vec<(u32, Option<[SocketAddr; 2]>)>,
     snap: Option<usize>,
     last_flight: [Vec<Packet>; 2],
     syns: u64,
@@ -173,6 +176,12 @@ impl Net {
             fragmented: conn.next.fragmented,
             snap: conn.snap,
             vlan: conn.vlan,
+            point: conn.point,
+            also: conn
+                .also
+                .iter()
+                .map(|(point, ends)| (*point, ends.map(|ends| [ends[me], ends[other]])))
+                .collect(),
             dns: None,
             fixed: false,
         })
@@ -364,6 +373,8 @@ impl Conn {
             window: [64_240; 2],
             mss: 1460,
             vlan: None,
+            point: 0,
+            also: Vec::new(),
             snap: None,
             last_flight: Default::default(),
             syns: 1,

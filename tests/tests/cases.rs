@@ -5,7 +5,9 @@
 
 use botlike_tests::assertion;
 use botlike_tests::case::{Case, exists, names};
-use botlike_tests::player::{BOUND, detections};
+use botlike_tests::pcap;
+use botlike_tests::player::{BOUND, detections, read};
+use botlike_tests::variant::Variant;
 
 #[test]
 fn every_case_in_every_variant() {
@@ -80,4 +82,32 @@ fn every_assertion_is_understood() {
             }
         }
     }
+}
+
+/// A capture that was begun anew in the middle of a session, in another file: the same lines as in one.
+#[test]
+fn a_capture_in_several_files_reads_as_one() {
+    let dir = std::env::temp_dir().join(format!("botlike-rotated-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a folder");
+    let case = Case::load("accepted_message").unwrap_or_else(|e| panic!("{e}"));
+    let frames = Variant::Plain.frames(&case.played.packets, 0);
+    let save = |name: &str, frames: &[_]| {
+        let path = dir.join(name);
+        pcap::save(&path, frames).expect("a file");
+        path
+    };
+    let (whole, failed) = read(&[save("whole.pcap", &frames)], 1).expect("lines");
+    assert!(!failed && !whole.is_empty());
+    for cut in 1..frames.len() {
+        let (one, two) = frames.split_at(cut);
+        let parts = [save("one.pcap", one), save("two.pcap", two)];
+        let (lines, failed) = read(&parts, 1).expect("lines");
+        let sessions = |lines: &[u8]| {
+            let text = String::from_utf8_lossy(lines).into_owned();
+            let lines = text.lines().filter(|line| !line.contains("botlike.stats"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!((sessions(&lines), failed), (sessions(&whole), false), "cut before {cut}");
+    }
+    std::fs::remove_dir_all(&dir).expect("it was made above");
 }

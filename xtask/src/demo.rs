@@ -1,29 +1,81 @@
-//! `cargo xtask demo`: a capture that the project makes itself, what the program says of it, and that in short.
+//! `cargo xtask demo`: the laboratory of bots with the sensor in it, and in short who was found for what.
+//!
+//! Bots, honest senders, receivers and the host they meet at live in namespaces of their own, so nothing of the machine
+//! is touched. A machine that grants none is told why, and gets a capture replayed that the project makes itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::IpAddr;
-use std::process::{Command, ExitCode};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::{run, setup};
 
+/// What `lab run` ends with where the machine does not grant namespaces.
+const REFUSED: i32 = 3;
+
 pub(crate) fn main() -> Result<ExitCode> {
-    setup::build_libraries()?;
+    let start = Instant::now();
+    setup::compiler()?;
     let folder = run::target().join("demo");
     std::fs::create_dir_all(&folder)?;
-    let capture = folder.join("demo.pcap");
-    eprintln!("demo: building botlike and making a capture (a few minutes the first time)");
-    let program = run::release_botlike()?;
-    let bin =
-        ["run", "--quiet", "--package", "botlike-tests", "--bin", "botlike-demo-capture", "--"];
-    run::run(run::cargo().args(bin).arg(&capture))?;
+    eprintln!("demo: building botlike and its laboratory (some minutes the first time)");
+    let program = build()?;
+    let built = start.elapsed().as_secs();
+    eprintln!(
+        "demo: built in {built} s; bots and honest senders meet receivers now, for half a minute"
+    );
+    let lab = program.with_file_name("lab");
+    let mut command = Command::new(&lab);
+    command.arg("run").arg(&folder).arg(&program).arg("watch").stdin(Stdio::null());
+    let status = command.status().with_context(|| format!("cannot run {}", lab.display()))?;
+    match status.code() {
+        Some(code @ (0 | 1)) => {
+            where_things_lie(&folder, &program);
+            let seconds = start.elapsed().as_secs();
+            println!("\nAll of it took {seconds} s, {built} of them to build.");
+            Ok(if code == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Some(REFUSED) => {
+            println!(
+                "The laboratory needs namespaces of Linux, which this machine does not grant here: see above; as root \
+                 it may.\nInstead, a capture that the project makes itself is replayed."
+            );
+            replay(&folder, &program)
+        }
+        _ => bail!("{} ended with {status}", lab.display()),
+    }
+}
 
+/// Builds what the demo runs and returns where `botlike` lies, with the rest beside it.
+///
+/// As the tests are built, so that those need not build it again, and without libpcap, so that it need not be there.
+fn build() -> Result<PathBuf> {
+    let mut command = run::cargo();
+    command.args(["build", "--no-default-features", "--package", "botlike", "--bin", "botlike"]);
+    command.args(["--package", "botlike-tests", "--bin", "lab", "--bin", "botlike-demo-capture"]);
+    run::run(&mut command)?;
+    Ok(run::target().join("debug").join("botlike"))
+}
+
+fn where_things_lie(folder: &Path, program: &Path) {
+    let show = |name: &str| folder.join(name).display().to_string();
+    println!("\nEvery line:    {} (to read), {} (JSON)", show("lines.txt"), show("lines.jsonl"));
+    println!("Configuration: {}", show("lab.toml"));
+    println!("Your own host: sudo {} watch", program.display());
+}
+
+/// What the demo is where there is no laboratory.
+fn replay(folder: &Path, program: &Path) -> Result<ExitCode> {
+    let capture = folder.join("demo.pcap");
+    run::run(Command::new(program.with_file_name("botlike-demo-capture")).arg(&capture))?;
     let read = |format: &str, name: &str| -> Result<String> {
         let path = folder.join(name);
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command.arg("read").arg(&capture).args(["--format", format]);
         command.stdout(
             File::create(&path).with_context(|| format!("cannot write {}", path.display()))?,

@@ -25,6 +25,13 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// The compiler that goes with it.
+pub(crate) fn rustc() -> Command {
+    let mut command = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    command.current_dir(root());
+    command
+}
+
 /// Runs a command to its end; an exit code other than 0 is an error that shows the command.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run {}", show(command)))?;

@@ -2,7 +2,7 @@
 //!
 //! A test that needs more than Rust says so in the file that the variable `BOTLIKE_SKIPS` names: one appended line,
 //! `ran: KIND: TEST` where it had what it needs, or else `skipped: KIND: TEST: WHY`, once for a test. Without the
-//! variable it only prints the line. `KIND` is what it needs: `kernel`, `mta`, `captures`, `tshark`.
+//! variable it only prints the line. `KIND` is what it needs: `kernel`, `mta`, `captures`, `package`, `tshark`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -10,10 +10,10 @@ use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{run, setup, tidy, tools};
+use crate::{dist, run, setup, tidy, tools};
 
 /// What `--require` may name.
-const KINDS: [&str; 4] = ["captures", "kernel", "mta", "tshark"];
+const KINDS: [&str; 5] = ["captures", "kernel", "mta", "package", "tshark"];
 
 pub(crate) fn main(args: &[&str]) -> Result<ExitCode> {
     let mut required: Vec<String> = Vec::new();
@@ -150,6 +150,13 @@ fn cargo_test(required: &[String]) -> Result<(Counts, Notices)> {
         .args(["test", "--workspace", "--no-fail-fast"])
         .env("BOTLIKE_SKIPS", &notes)
         .env("PATH", tools::path()?);
+    // Only root can install it on a machine of its own; everybody else is told by the test.
+    if run::is_root() {
+        match dist::for_tests() {
+            Ok(package) => drop(command.env("BOTLIKE_PACKAGE", package)),
+            Err(error) => eprintln!("xtask: no package to test: {error:#}"),
+        }
+    }
     if required.iter().any(|kind| kind == "tshark") && run::which("tshark").is_none() {
         tools::unpack(&["tshark"])?;
     }

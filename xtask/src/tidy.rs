@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 
-use crate::{floors, pages, run, setup};
+use crate::{floors, pages, probe, run, setup};
 
 pub(crate) fn main(fix: bool) -> Result<ExitCode> {
     setup::build_libraries()?;
@@ -18,9 +18,10 @@ pub(crate) fn main(fix: bool) -> Result<ExitCode> {
 
 /// Runs every check and returns the names of those that failed; each has said why on standard error.
 pub(crate) fn failures(fix: bool) -> Vec<&'static str> {
-    let checks: [(&str, &dyn Fn() -> Result<()>); 6] = [
+    let checks: [(&str, &dyn Fn() -> Result<()>); 7] = [
         ("floors", &|| list(floors::violations(&run::root())?)),
         ("hygiene", &|| list(hygiene()?)),
+        ("probe", &probe::fresh),
         ("formatting", &|| formatting(fix)),
         ("clippy", &clippy),
         ("pages", &|| if fix { pages::write_all() } else { pages::check() }),

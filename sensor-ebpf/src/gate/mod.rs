@@ -123,6 +123,16 @@ impl State {
         }
     }
 
+    /// The client's FIN, which takes a number of its own: that of the byte after its payload. To be told after [`gate`].
+    ///
+    /// The server acknowledges it with its last reply, which passes only when all that it acknowledges was seen.
+    #[inline(always)]
+    pub const fn fin(&mut self, seq: u32) {
+        if seq == self.client.next {
+            self.client.next = seq.wrapping_add(1);
+        }
+    }
+
     /// Whether nothing passes any more but what is left of the last verb.
     #[inline(always)]
     pub const fn is_shut(&self) -> bool {
@@ -290,9 +300,9 @@ fn client<P: Payload + ?Sized>(state: &mut State, seq: u32, payload: &P, len: u3
 
 #[inline(always)]
 fn server(state: &mut State, ack: u32, len: u32) -> u32 {
-    // What it acknowledges was looked at; one more is the client's FIN.
+    // What it acknowledges was looked at.
     let ahead = ack.wrapping_sub(state.client.next);
-    if state.is_shut() || (ahead > 1 && ahead <= 1 << 31) {
+    if state.is_shut() || (ahead > 0 && ahead <= 1 << 31) {
         return 0;
     }
     if matches!(state.client.phase, AT_VERB | IN_LINE | AFTER_CR) {

@@ -6,6 +6,11 @@
 //! `TCX_NEXT`; what is lost is counted where it is lost.
 #![no_std]
 #![no_main]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "the macros of aya make public items without a text"
+)]
 
 mod maps;
 mod parse;
@@ -17,7 +22,7 @@ use botlike_ebpf::gate::{self, Payload, Scan, Side, State};
 use botlike_ebpf::interest::Interest;
 use botlike_ebpf::record::{Count, Header, LARGEST, OBSERVE_FULL};
 
-use self::maps::{FLOWS, FlowKey, INTERFACES, count};
+use self::maps::{FLOWS, FlowKey, INTERFACES, count, forget};
 use self::parse::{Packet, Seen};
 
 /// The next program on the link, or the stack.
@@ -27,6 +32,7 @@ const TCX_NEXT: i32 = -1;
 const ONLY_NEW: u64 = 1;
 
 /// TCP flags, as in the header.
+const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 
@@ -101,7 +107,7 @@ fn take<const RAW: bool>(ctx: &TcContext, flags: u16) {
         flags |= Header::CUT;
         count(Count::Oversized);
     }
-    ring::put(ctx, wanted, flags);
+    ring::put(ctx, forget(wanted), flags);
 }
 
 #[inline(always)]
@@ -137,7 +143,8 @@ fn passed(ctx: &TcContext, packet: &Packet) -> u32 {
             }
         }
     }
-    if packet.payload_len == 0 {
+    let fin = packet.flags & FIN != 0;
+    if packet.payload_len == 0 && !fin {
         return 0;
     }
     let side = if maps::is_smtp(packet.ports.1) {
@@ -157,6 +164,10 @@ fn passed(ctx: &TcContext, packet: &Packet) -> u32 {
     // SAFETY: as above.
     let passed =
         gate::gate(unsafe { &mut *state }, side, seq, packet.ack, &payload, packet.payload_len);
+    if fin && side == Side::Client {
+        // SAFETY: as above.
+        unsafe { (*state).fin(seq.wrapping_add(packet.payload_len)) };
+    }
     if passed < packet.payload_len { passed } else { packet.payload_len }
 }
 
@@ -184,7 +195,7 @@ impl Payload for InPacket<'_> {
         // SAFETY: the function takes what it is given, and the kernel calls it `count` times at most, before this returns.
         unsafe {
             aya_ebpf::helpers::bpf_loop(
-                count,
+                forget(count),
                 walk_step as *mut aya_ebpf::cty::c_void,
                 (&raw mut walk).cast(),
                 0,
@@ -217,8 +228,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// The helpers that the probe calls are open to programs under the GPL only, or to those that say so; the sources are under
-/// MIT OR Apache-2.0 as all of this project, which the GPL takes in.
+/// No helper that is called here is open to programs under the GPL only.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+static LICENSE: [u8; 18] = *b"MIT OR Apache-2.0\0";

@@ -34,6 +34,9 @@ pub(crate) static INTERFACES: HashMap<u32, u8> = HashMap::with_max_entries(4096,
 /// Connections that the gate follows; the one that was not seen for longest makes room.
 #[map]
 pub(crate) static FLOWS: LruHashMap<FlowKey, State> = LruHashMap::with_max_entries(1 << 15, 0);
+/// Room for one number.
+#[map]
+static NUMBER: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 /// What is counted.
 #[map]
 static COUNTERS: PerCpuArray<[u64; COUNTS]> = PerCpuArray::with_max_entries(1, 0);
@@ -103,6 +106,18 @@ pub(crate) fn syn() -> bool {
 pub(crate) fn fill() -> u64 {
     // SAFETY: as above.
     unsafe { (&raw const FILL).read_volatile() }
+}
+
+/// The same number, of which the verifier has forgotten where it comes from. It follows a number whose bounds it must prove
+/// back through all that led to it, and would look at each way through the headers apart.
+#[inline(always)]
+pub(crate) fn forget(number: u32) -> u32 {
+    let Some(room) = NUMBER.get_ptr_mut(0) else { return 0 };
+    // SAFETY: this processor's own value; nothing interrupts a classifier with another one.
+    unsafe {
+        room.write_volatile(number);
+        room.read_volatile()
+    }
 }
 
 #[inline(always)]

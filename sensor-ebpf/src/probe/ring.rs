@@ -1,12 +1,10 @@
 //! From a packet into the ring.
 
-use core::ptr;
-
 use aya_ebpf::helpers::{bpf_ktime_get_boot_ns, bpf_skb_load_bytes};
 use aya_ebpf::programs::TcContext;
 use botlike_ebpf::record::{AWAKE, CLASSES, Count, Header, NAPS, SLEEPS};
 
-use crate::maps::{EVENTS, READER, count, fill, ifindex};
+use crate::maps::{EVENTS, READER, count, fill, forget, ifindex};
 
 /// `BPF_RB_NO_WAKEUP` and `BPF_RB_FORCE_WAKEUP`.
 const QUIETLY: u64 = 1;
@@ -47,9 +45,8 @@ pub(crate) fn put(ctx: &TcContext, wanted: u32, flags: u16) {
 
 #[inline(always)]
 fn put_as<const N: usize>(ctx: &TcContext, wanted: u32, flags: u16) {
-    // Volatile: the compiler must not carry the number over from where its bounds are not known to the verifier.
-    // SAFETY: a variable of this function.
-    let wanted = unsafe { ptr::read_volatile(&wanted) };
+    // The compiler must not carry the number over from where its bounds are not known to the verifier.
+    let wanted = forget(wanted);
     let len = if wanted > N as u32 { N as u32 } else { wanted };
     if len == 0 {
         return count(Count::Unreadable);

@@ -89,8 +89,12 @@ enum Command {
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Print the JSON Schema of the lines
-    Schema,
+    /// Print the schema of the lines
+    Schema {
+        /// As what
+        #[arg(long, value_enum, default_value_t)]
+        format: SchemaFormat,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -114,6 +118,16 @@ enum Chapter {
     Fields,
     /// Every key of the configuration
     Configuration,
+}
+
+/// As what `schema` prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum SchemaFormat {
+    /// A JSON Schema, draft 2020-12
+    #[default]
+    JsonSchema,
+    /// An index template for Elasticsearch and OpenSearch
+    IndexTemplate,
 }
 
 /// How `rules` lists.
@@ -197,7 +211,8 @@ fn command(command: Command) -> u8 {
             Ok(text) => print(&text),
             Err(message) => complain(message),
         },
-        Command::Schema => print(&schema::json_schema()),
+        Command::Schema { format: SchemaFormat::JsonSchema } => print(&schema::json_schema()),
+        Command::Schema { format: SchemaFormat::IndexTemplate } => print(&schema::index_template()),
         Command::Completions { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "botlike", &mut out);

@@ -17,6 +17,8 @@ const PENDING: u64 = 24;
 const PLACES: u64 = 16 * 96;
 /// A fragmented datagram, beside its bytes.
 const DATAGRAM: u64 = 512;
+/// A flow and its interface, or a SYN that is kept, and its share of an index that is half full.
+const POINT: u64 = 256;
 /// A judged host: windows, distinct counts and names of all rules, and its share of the index; its filters aside.
 const HOST: u64 = 32 << 10;
 /// Evidence of a finding: eight pieces, each with a HELO argument's bytes.
@@ -34,6 +36,7 @@ const BASE: u64 = 16 << 20;
 /// + flows × flow + sessions × (session + lines of both sides + pending + places + (1 + waiting_transactions) × message)
 /// + reorder_total, in which what a waiting segment takes beside its bytes is counted
 /// + 2 × (fragment_bytes + fragment_datagrams × datagram)
+/// + (2 × point_flows + point_handshakes) × point
 /// + hosts × (host + 2 × (dns_filter_bytes + history_filter_bytes)) + findings × (finding + evidence)
 /// ```
 ///
@@ -64,8 +67,11 @@ pub fn worst_case(limits: &Limits, workers: usize) -> u64 {
     let filters = sum([size(limits.dns_filter_bytes), size(limits.history_filter_bytes)]);
     let host = sum([HOST, filters.saturating_mul(2)]);
     let fragments = sum([size(limits.fragment_bytes), times(DATAGRAM, limits.fragment_datagrams)]);
+    // Of connections and of datagrams.
+    let points = sum([times(2 * POINT, limits.point_flows), times(POINT, limits.point_handshakes)]);
     sum([
         BASE,
+        points,
         times(FLOW, limits.flows),
         times(session, limits.sessions),
         size(limits.reorder_total),
@@ -100,6 +106,8 @@ mod tests {
             "pending_commands",
             "waiting_transactions",
             "helo_bytes",
+            "point_flows",
+            "point_handshakes",
             "path_bytes",
             "recipients",
             "field_bytes",

@@ -123,7 +123,9 @@ impl<S: Sink> Pipeline<S> {
             Engine::Threads(Box::new(Threads::start(settings, sink)))
         };
         Self {
-            front: match Front::new(&settings.ports, &settings.limits) {
+            front: match Front::new(&settings.ports, &settings.limits)
+                .seeded(&settings.limits, settings.seed)
+            {
                 front if settings.dns => front.with_dns(&settings.ports),
                 front => front,
             },
@@ -221,6 +223,11 @@ impl<S: Sink> Pipeline<S> {
             Engine::Inline { sink, .. } => sink.reopen(),
             Engine::Threads(threads) => threads.reopen(),
         }
+    }
+
+    /// Nothing more comes from this interface.
+    pub fn ended(&mut self, iface: u32) {
+        self.front.ended(iface);
     }
 
     /// The source lost packets.

@@ -152,7 +152,13 @@ pub fn read(options: &ReadOptions) -> Result<Outcome, Box<dyn Error>> {
                 bar.show(captures.progress().read, frames);
             }
         }
-        let Some(frame) = captures.next() else { break };
+        if !captures.step() {
+            break;
+        }
+        for iface in captures.take_ended() {
+            pipeline.ended(iface);
+        }
+        let Some(frame) = captures.frame() else { break };
         frames += 1;
         let iface = frame.iface;
         // Borrowed from the reader: taken in before anything else is asked of it.

@@ -124,12 +124,14 @@ pub fn watch(
         service.alive(&desk.places);
     }
     service.ends();
-    // What passed before the signal is still on its way.
+    // What passed before the signal is still on its way, for as long as a ring keeps it back.
+    let mut quiet = 0;
     for _ in 0..DRAIN {
         let before = desk.frames;
-        if failed || source.next(Duration::ZERO, &mut desk).is_err() || desk.frames == before {
+        if failed || quiet == 2 || source.next(PATIENCE, &mut desk).is_err() {
             break;
         }
+        quiet = if desk.frames == before { quiet + 1 } else { 0 };
     }
     let end = desk.pipeline.finish();
     let mut counted = end.counters;

@@ -83,6 +83,10 @@ pub struct Captures {
     /// if any was.
     order: BinaryHeap<Reverse<(Stamp, usize)>>,
     started: bool,
+    /// The slot whose frame was reached last.
+    at: usize,
+    /// Interfaces of captures that ended and were not yet told.
+    ended: Vec<u32>,
     shared: Shared,
     errors: Vec<SourceError>,
     /// What ended captures had read.
@@ -139,6 +143,8 @@ impl Captures {
             slots: Vec::new(),
             order: BinaryHeap::new(),
             started: false,
+            at: 0,
+            ended: Vec::new(),
             shared: Shared::default(),
             errors: Vec::new(),
             read: 0,
@@ -187,14 +193,32 @@ impl Captures {
     )]
     #[inline]
     pub fn next(&mut self) -> Option<Frame<'_>> {
-        let index = match self.slots.len() {
+        if self.step() { self.frame() } else { None }
+    }
+
+    /// Goes to the next frame; `false` when all captures have ended.
+    #[inline]
+    pub fn step(&mut self) -> bool {
+        let reached = match self.slots.len() {
             1 => self.advance(0).map(|_| 0),
             _ => self.merge(),
-        }?;
-        match self.slots.get(index)? {
+        };
+        self.at = reached.unwrap_or(usize::MAX);
+        reached.is_some()
+    }
+
+    /// The frame that was reached.
+    #[inline]
+    pub fn frame(&self) -> Option<Frame<'_>> {
+        match self.slots.get(self.at)? {
             Slot::Open(reader) => Some(reader.frame()),
             Slot::Waiting(..) | Slot::Ended => None,
         }
+    }
+
+    /// Interfaces from which no frame comes any more, since the last call: their captures ended.
+    pub fn take_ended(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.ended)
     }
 
     /// Faults met since the last call, at most one for each capture.
@@ -249,6 +273,7 @@ impl Captures {
             && let Slot::Open(reader) = std::mem::replace(slot, Slot::Ended)
         {
             self.read = self.read.saturating_add(reader.raw().read);
+            self.ended.extend(reader.interfaces());
         }
         None
     }

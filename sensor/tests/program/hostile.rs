@@ -67,7 +67,7 @@ fn tags_without_end() {
             let mut data = vec![2; 12];
             data.extend([0x81, 0, 0, 7].repeat(depth));
             data.extend(tail);
-            frames.push(Frame { at: 1, link: 1, orig_len: data.len() as u32, data });
+            frames.push(Frame { at: 1, link: 1, iface: 0, orig_len: data.len() as u32, data });
         }
     }
     let run = survives(&frames);

@@ -7,4 +7,5 @@ mod kit;
 #[allow(dead_code)]
 #[path = "../../src/source/tests/made.rs"]
 mod made;
+mod packaged;
 mod read;

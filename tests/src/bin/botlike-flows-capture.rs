@@ -58,6 +58,8 @@ fn pattern() -> Vec<(u64, Vec<u8>)> {
         fragmented: None,
         snap: None,
         vlan: None,
+        point: 0,
+        also: Vec::new(),
         dns: None,
         fixed: false,
     };

@@ -7,16 +7,18 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use super::plan::{self, Mta};
 
-const A: u16 = 1;
+/// An address.
+pub const A: u16 = 1;
 const PTR: u16 = 12;
-const MX: u16 = 15;
+/// Where mail goes.
+pub const MX: u16 = 15;
 
 /// Answers questions until the process ends.
 pub fn serve(socket: &UdpSocket) {
     let mut buffer = [0u8; 1500];
     loop {
         let Ok((len, from)) = socket.recv_from(&mut buffer) else { continue };
-        let reply = buffer.get(..len).and_then(answer);
+        let reply = buffer.get(..len).and_then(|query| answer(query, look_up));
         if let Some(reply) = reply {
             send(socket, &reply, from);
         }
@@ -28,8 +30,12 @@ fn send(socket: &UdpSocket, reply: &[u8], to: SocketAddr) {
     let _ = socket.send_to(reply, to);
 }
 
-/// The answer to one query, `None` if it is not one.
-fn answer(query: &[u8]) -> Option<Vec<u8>> {
+/// The answer to one query, `None` if it is not one. `look_up` tells whether anybody has the name, and the data of the
+/// record of that kind.
+pub(crate) fn answer(
+    query: &[u8],
+    look_up: impl Fn(&str, u16) -> (bool, Option<Vec<u8>>),
+) -> Option<Vec<u8>> {
     let header: &[u8; 12] = query.first_chunk()?;
     let mut rest = query.get(12..)?;
     let mut name = String::new();
@@ -135,7 +141,8 @@ fn exchanger(name: &str) -> Option<String> {
     known.then(|| format!("mx.{name}"))
 }
 
-fn encode(name: &str) -> Vec<u8> {
+/// A name as messages hold it.
+pub(crate) fn encode(name: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(name.len() + 2);
     for label in name.split('.') {
         out.push(u8::try_from(label.len().min(63)).unwrap_or(63));
@@ -154,7 +161,7 @@ mod tests {
         query.extend_from_slice(&encode(name));
         query.extend_from_slice(&kind.to_be_bytes());
         query.extend_from_slice(&[0, 1]);
-        answer(&query).expect("an answer")
+        answer(&query, look_up).expect("an answer")
     }
 
     #[test]

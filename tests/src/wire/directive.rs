@@ -47,6 +47,23 @@ impl Net {
             "window" => conn.window[index(whose()?)] = number(words.next())? as u16,
             "mss" => conn.mss = number(first)?.max(1) as usize,
             "vlan" => conn.vlan = Some(number(first)? as u16),
+            "point" => conn.point = number(first)? as u32,
+            "also" => {
+                let mut words = arguments.split_whitespace().skip(1);
+                let mut end = || {
+                    let text = words.next()?;
+                    Some(text.parse().map_err(|e| format!("{text}: {e}")))
+                };
+                let ends = match (end().transpose()?, arguments.contains('>')) {
+                    (Some(client), true) => {
+                        let server = arguments.split_once("> ").map_or("", |(_, end)| end);
+                        Some([client, server.parse().map_err(|e| format!("{server}: {e}"))?])
+                    }
+                    (None, false) => None,
+                    _ => return Err("~also wants a number, or a number and client > server".into()),
+                };
+                conn.also.push((number(first)? as u32, ends));
+            }
             "snaplen" => conn.snap = Some(number(first)? as usize).filter(|n| *n > 0),
             "noack" => conn.acks = false,
             "acks" => conn.acks = true,
@@ -233,6 +250,8 @@ impl Net {
             fragmented: None,
             snap: None,
             vlan: None,
+            point: 0,
+            also: Vec::new(),
             dns: None,
             fixed: true,
         });
@@ -272,6 +291,8 @@ impl Net {
                 fragmented: self.conn.as_mut().and_then(|c| c.next.fragmented.take()),
                 snap: None,
                 vlan: None,
+                point: 0,
+                also: Vec::new(),
                 dns: Some(message),
                 fixed: true,
             });

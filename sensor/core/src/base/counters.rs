@@ -49,6 +49,14 @@ counters! {
     fragments_joined;
     /// Fragments given up: time-out, overlap with other bytes, or a cap.
     fragments_dropped;
+    /// Packets passed over because another interface shows their flow.
+    copies;
+    /// Packets passed over because another interface shows their connection, with another address.
+    copies_translated;
+    /// Flows of which was forgotten which interface they belong to, because the table was full.
+    point_flows_forgotten;
+    /// SYNs forgotten so early that their translation may not have been known again.
+    point_handshakes_forgotten;
     /// TCP segments on watched ports.
     segments;
     /// Packets of DNS: datagrams, and segments of TCP with payload.

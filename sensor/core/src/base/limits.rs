@@ -64,6 +64,12 @@ limits! {
     fragment_pieces: usize = 256;
     /// How long fragments of a datagram wait for the rest.
     fragment_timeout: Nanos = 30 * SECOND;
+    /// Connections, and flows of datagrams, of which is remembered which interface they belong to, where there are several.
+    point_flows: usize = 1 << 17;
+    /// SYNs and their answers that are kept, to know them again after address translation.
+    point_handshakes: usize = 1024;
+    /// Where several interfaces show a flow, another takes over when the first has shown nothing for so long.
+    point_silence: Nanos = 5 * SECOND;
     /// A connection whose handshake is not complete ends after so long without a packet.
     handshake_timeout: Nanos = 2 * MINUTE;
     /// A connection ends after so long without a packet (RFC 5321 section 4.5.3.2 lets a client wait 10 minutes).

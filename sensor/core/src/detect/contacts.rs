@@ -182,7 +182,7 @@ impl Contacts {
         let greetings = self.greetings.at(at, HOUR);
         greetings.total += 1;
         let Some(code) = session.greeting_code.filter(|code| is_refusal(*code)) else { return };
-        let lower = name::Lower::new(session.refused_by.as_bytes());
+        let lower = name::Lower::new(session.banner.as_bytes());
         let organisation = name::organisation(lower.as_bytes()).filter(|_| {
             name::any_ip(lower.as_bytes()).is_none()
                 // An enhanced status code is none.

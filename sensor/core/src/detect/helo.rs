@@ -1,6 +1,11 @@
 //! `helo.*`: what the client calls itself. Most of these are facts of configuration, not of behaviour: they say what to
 //! mend, and can never alone make a host a bot.
 
+mod bots;
+mod dialogue;
+mod grammar;
+mod persona;
+
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -16,6 +21,10 @@ use super::{
 };
 use crate::base::{DAY, HOUR, MINUTE, Text};
 use crate::smtp::HeloVerb;
+
+pub(super) use dialogue::{CHANGES_IN_SESSION, MISSING};
+pub(super) use grammar::{RESERVED_SUFFIX, SYNTAX_INVALID};
+pub(super) use persona::{DESKTOP_NAME, KNOWN_BOT, RANDOM_LABEL, VICTIM_NAME};
 
 const SESSIONS: Setting = Setting {
     key: "sessions",
@@ -353,13 +362,7 @@ fn varies(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
     };
     let mut list: Vec<_> = names().collect();
     list.sort_by_key(|n| (core::cmp::Reverse(n.last), n.hash));
-    let mut shown = Text::new();
-    for (n, name) in list.iter().take(5).enumerate() {
-        if n > 0 {
-            shown.push(b", ", 256);
-        }
-        shown.push(name.sample.as_bytes(), 256);
-    }
+    let shown = shown(list.iter().map(|name| &name.sample));
     let mut seen = vec![
         evidence("names_10m", EvidenceValue::Count(short)),
         evidence("names_24h", EvidenceValue::Count(long)),
@@ -372,6 +375,18 @@ fn varies(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Match> {
         ));
     }
     Some(Match { level, value: value_of(session.helo.as_bytes()), evidence: seen })
+}
+
+/// The first few of several names.
+fn shown<'a>(names: impl Iterator<Item = &'a Text>) -> Text {
+    let mut shown = Text::new();
+    for (n, name) in names.take(5).enumerate() {
+        if n > 0 {
+            shown.push(b", ", 256);
+        }
+        shown.push(name.as_bytes(), 256);
+    }
+    shown
 }
 
 /// The argument of the greeting that was just read.

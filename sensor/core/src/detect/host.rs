@@ -294,6 +294,8 @@ pub struct Host {
     pub(super) idle_now: Vec<(Addr, u32)>,
     pub(super) empty: Window<Connects>,
     pub(super) plain: Window<Connects>,
+    /// Names it took that were the recipient's domain, and when last.
+    pub(super) victims: Vec<(u64, Stamp)>,
     pub(super) resets: Window<Resets>,
     pub(super) loops: Window<Loops>,
     pub(super) open: Open,
@@ -409,6 +411,9 @@ impl Host {
         }
         if !session.helo.is_empty() && !is_submission(session.flow.server.port) {
             self.note_name(at, session.helo.as_bytes(), hasher);
+            if session.conduct.helo_is_recipient {
+                self.note_victim(at, session.helo.as_bytes(), hasher);
+            }
         }
         if session.greeting_code.is_some() {
             self.open.left(server);
@@ -450,6 +455,15 @@ impl Host {
             plain.total += 1;
             plain.servers.add(hash);
         }
+    }
+
+    fn note_victim(&mut self, at: Stamp, helo: &[u8], hasher: &FixedState) {
+        let hash = hasher.hash_one(name::Lower::new(helo).as_bytes());
+        self.victims.retain(|(known, last)| *known != hash && last.since(at) < MINUTES_10);
+        if self.victims.len() >= NAMES {
+            self.victims.remove(0);
+        }
+        self.victims.push((hash, at));
     }
 
     fn note_name(&mut self, at: Stamp, helo: &[u8], hasher: &FixedState) {

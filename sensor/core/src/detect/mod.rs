@@ -15,6 +15,7 @@ mod helo;
 mod host;
 mod lookups;
 mod name;
+mod random;
 mod reply;
 mod session;
 mod special;
@@ -27,7 +28,7 @@ use alloc::vec::Vec;
 use bitflags::bitflags;
 
 use crate::base::{Addr, Nanos, Net, Stamp, Text};
-use crate::smtp::Session;
+use crate::smtp::{CaptureState, Session};
 
 pub use host::{Happening, Host, Reached, Role, Terms};
 pub use special::{is_loopback, is_public};
@@ -40,15 +41,30 @@ pub static ALL: &[&Entry] = &[
     &helo::LITERAL_PRIVATE,
     &helo::UNQUALIFIED,
     &helo::LOCALHOST,
+    &helo::RESERVED_SUFFIX,
+    &helo::SYNTAX_INVALID,
+    &helo::VICTIM_NAME,
     &helo::VARIES_PER_IP,
     &helo::DYNAMIC_PATTERN,
+    &helo::RANDOM_LABEL,
+    &helo::KNOWN_BOT,
+    &helo::DESKTOP_NAME,
+    &helo::CHANGES_IN_SESSION,
+    &helo::MISSING,
     &session::PREGREET,
+    &session::UNAUTHORISED_PIPELINING,
+    &session::IGNORES_REJECTION,
+    &session::DATA_BEFORE_354,
+    &session::NON_SMTP_COMMAND,
     &session::NO_QUIT,
     &session::RST_CLOSE,
     &session::HOLD_OPEN,
     &session::HELO_QUIT_LOOP,
     &session::EMPTY_CONNECT,
     &session::CONCURRENCY,
+    &session::ERROR_FLOOD,
+    &session::BARE_NEWLINE,
+    &session::SMUGGLING_EOD,
     &fanout::DST_IPS,
     &fanout::CONN_RATE,
     &fanout::SYN_FAIL_RATIO,
@@ -166,8 +182,15 @@ pub struct HostCx<'a> {
     pub role: Role,
     /// It is watched, or judged as if it were; else it is a client of a watched server.
     pub outbound: bool,
+    /// It is watched, and so is the server.
+    pub internal: bool,
     /// The entry's settings.
     pub settings: &'a Tuned,
+}
+
+/// Whether no byte of a session is missing, from its start up to now.
+fn is_whole(session: &Session) -> bool {
+    !session.capture.intersects(CaptureState::GAP | CaptureState::JOINED_LATE)
 }
 
 /// Asks the rules that look at one connection.
@@ -405,6 +428,8 @@ pub enum FlowEvent<'a> {
         /// From the client's first payload to the first byte of the greeting; `None` if no greeting came.
         before_greeting: Option<Nanos>,
     },
+    /// The session is over; how the client conducted it is in `session.conduct`.
+    Closed,
 }
 
 #[cfg(test)]

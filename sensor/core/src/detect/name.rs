@@ -104,6 +104,11 @@ pub(super) fn is_tld(label: &[u8]) -> bool {
     List.suffix(label).is_some_and(|s| s.is_known() && s.as_bytes() == label)
 }
 
+/// Whether a name is one of an organisation under a suffix that the public DNS has. The name must be in lower case.
+pub(super) fn is_in_public_dns(name: &[u8]) -> bool {
+    List.domain(name).is_some_and(|d| d.suffix().is_known())
+}
+
 /// What counts as one identity where HELO names are compared: the organisation of a name, an address or a name without
 /// organisation as it is.
 pub(super) fn identity<'a>(arg: &[u8], lower: &'a Lower) -> &'a [u8] {
@@ -168,6 +173,16 @@ mod tests {
                 org,
                 "{name}"
             );
+        }
+        for (name, public) in [
+            ("mail.example.com", true),
+            ("example.co.uk", true),
+            ("co.uk", false),
+            ("mail.office.local", false),
+            ("localhost", false),
+            ("", false),
+        ] {
+            assert_eq!(is_in_public_dns(name.as_bytes()), public, "{name}");
         }
         assert!(is_tld(b"com") && !is_tld(b"mailserver") && !is_tld(b"local") && !is_tld(b""));
     }

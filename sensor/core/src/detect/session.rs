@@ -1,5 +1,7 @@
 //! `session.*`: how the dialogue is conducted.
 
+mod conduct;
+
 use alloc::vec;
 
 use super::distinct::Distinct;
@@ -12,10 +14,14 @@ use super::special::is_public;
 use super::tuning::value_of;
 use super::{
     Directions, Entry, Evidence, EvidenceValue, FlowCx, FlowEvent, HostCx, Level, Match, Needs,
-    NotObservable, Role, Rule, Setting, Severity, Value, Weight,
+    NotObservable, Role, Rule, Setting, Severity, Value, Weight, is_whole,
 };
 use crate::base::{HOUR, SECOND, Text};
-use crate::smtp::CaptureState;
+
+pub(super) use conduct::{
+    BARE_NEWLINE, DATA_BEFORE_354, ERROR_FLOOD, IGNORES_REJECTION, NON_SMTP_COMMAND, SMUGGLING_EOD,
+    UNAUTHORISED_PIPELINING,
+};
 
 /// Client speaks before the greeting.
 pub(super) static PREGREET: Entry = Entry {
@@ -46,9 +52,8 @@ pub(super) static PREGREET: Entry = Entry {
 fn pregreet(cx: &FlowCx<'_>, event: FlowEvent<'_>) -> Option<Match> {
     let FlowEvent::Pregreet { first, in_syn, before_greeting } = event else { return None };
     let session = cx.session;
-    let whole = !session.capture.intersects(CaptureState::GAP | CaptureState::JOINED_LATE);
     // Guard G8; and of what begins in another protocol the client's greeting is no question of manners.
-    if !whole
+    if !is_whole(session)
         || session.server_packets == 0
         || session.flow.server.port == 465
         || is_other_protocol(first)

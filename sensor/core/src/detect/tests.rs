@@ -11,7 +11,9 @@ use foldhash::quality::FixedState;
 use super::host::{Happening, Host, Reached, Role, Terms};
 use super::*;
 use crate::base::{Endpoint, Flow, HOUR, Limits, MINUTE, Nanos, SECOND, Stamp};
-use crate::smtp::{Capability, CaptureState, Close, HeloVerb, Starttls, Visible};
+use crate::smtp::{
+    Capability, CaptureState, Close, Conduct, FalseEnd, Foreign, HeloVerb, Ignored, Starttls, Visible,
+};
 
 mod flows;
 mod hosts;
@@ -72,6 +74,7 @@ struct Bench {
     host: Host,
     role: Role,
     outbound: bool,
+    internal: bool,
     losses: u64,
     /// Only what this one finds is told.
     about: Option<&'static str>,
@@ -91,6 +94,7 @@ impl Bench {
             host: Host::default(),
             role,
             outbound: true,
+            internal: false,
             losses: 0,
             about: None,
             tuning: Tuning::default(),
@@ -116,8 +120,14 @@ impl Bench {
                 continue;
             }
             let settings = self.tuning.of(index).unwrap();
-            let outbound = self.outbound;
-            let cx = HostCx { now, host: &self.host, role: self.role, outbound, settings };
+            let cx = HostCx {
+                now,
+                host: &self.host,
+                role: self.role,
+                outbound: self.outbound,
+                internal: self.internal,
+                settings,
+            };
             if let Some(found) = rule(&cx, &happening) {
                 let level = entry.levels[usize::from(found.level)].name;
                 self.matches.push(((entry.id, level), found.evidence));

@@ -244,7 +244,14 @@ impl Judge {
             let Some(settings) = enabled(&self.settings.tuning, index, entry, judged) else {
                 continue;
             };
-            let cx = HostCx { now: at, host: known.host, role: judged.role, outbound, settings };
+            let cx = HostCx {
+                now: at,
+                host: known.host,
+                role: judged.role,
+                outbound,
+                internal: judged.direction == Direction::Internal,
+                settings,
+            };
             if let Some(Match { level, evidence, .. }) = rule(&cx, &happening) {
                 let seen = Seen {
                     at,

@@ -109,6 +109,9 @@ fn session(client: Addr, server: Addr, helo: &str) -> Session {
 /// The hits that a tracker would make of the HELO.
 fn hits(session: &Session) -> Vec<Hit> {
     let mut hits = Vec::new();
+    if session.helo.is_empty() {
+        return hits;
+    }
     flow_event(FlowEvent::Helo, session, &Tuning::default(), &mut hits);
     hits
 }
@@ -190,7 +193,7 @@ fn traffic(seed: u64, count: u64) -> Vec<(Nanos, OwnedFact)> {
         };
         let client = Addr::v4([45, 0, 2, random.below(4) as u8]);
         let helo =
-            ["localhost", "pc", "mail.example.org", "10.0.0.1", "[45.9.9.9]", "a.example.net"];
+            ["localhost", "desk", "mail.example.org", "10.0.0.1", "[45.9.9.9]", "a.example.net"];
         let helo = helo[random.below(6) as usize];
         let mut session = session(client, server(random.below(60)), helo);
         session.flow.first_frame = number;

@@ -6,6 +6,9 @@
 
 use memchr::memmem::Finder;
 
+use super::FalseEnd;
+use super::newline::{FalseEnds, Newlines};
+
 /// Where a line ended the content for a server that is not strict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LooseEnd {
@@ -46,12 +49,23 @@ pub(super) struct Body {
     read: u64,
     size: u64,
     loose: Option<LooseEnd>,
+    /// What some servers take for the end, and is none.
+    ends: FalseEnds,
+    newlines: Newlines,
     line_dot: Finder<'static>,
 }
 
 impl Default for Body {
     fn default() -> Self {
-        Self { before: Before::Line, read: 0, size: 0, loose: None, line_dot: Finder::new(b"\n.") }
+        Self {
+            before: Before::Line,
+            read: 0,
+            size: 0,
+            loose: None,
+            ends: FalseEnds::default(),
+            newlines: Newlines::default(),
+            line_dot: Finder::new(b"\n."),
+        }
     }
 }
 
@@ -62,6 +76,20 @@ impl Body {
         self.read = 0;
         self.size = 0;
         self.loose = None;
+        self.ends = FalseEnds::default();
+        self.newlines.start();
+    }
+
+    /// Newlines that were bare, in the bytes in which they are looked for.
+    pub(super) fn bare_newlines(&self) -> u32 {
+        self.newlines.bare()
+    }
+
+    /// The first false end, or the first that a command follows. Asked when the true end was read.
+    pub(super) fn false_end(&self) -> Option<FalseEnd> {
+        let [ours, others] = [self.ends, self.newlines.ends()].map(FalseEnds::finish);
+        let is_worse = |end: &FalseEnd| (end.command.is_none(), end.offset);
+        ours.into_iter().chain(others).min_by_key(is_worse)
     }
 
     /// Bytes of content so far: stuffed dots and the final dot line not counted, missing ones counted.
@@ -80,13 +108,23 @@ impl Body {
         self.read = self.read.saturating_add(len);
         self.size = self.size.saturating_add(len);
         self.before = Before::Loose;
+        self.ends.gap();
+        self.newlines.gap();
     }
 
     /// Reads `bytes` and hands the content in them to `out`. Some: the content ended behind so many of them.
-    pub(super) fn feed(&mut self, bytes: &[u8], mut out: impl FnMut(&[u8])) -> Option<usize> {
+    pub(super) fn feed(&mut self, bytes: &[u8], out: impl FnMut(&[u8])) -> Option<usize> {
+        let end = self.read(bytes, out);
+        self.newlines.look(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default());
+        end
+    }
+
+    fn read(&mut self, bytes: &[u8], mut out: impl FnMut(&[u8])) -> Option<usize> {
         // `from` is the first byte not yet handed out, `at` the next to be read.
         let mut from = 0usize;
         let mut at = 0usize;
+        // What follows a false end begins here.
+        let mut behind = 0usize;
         let mut size = self.size;
         let mut emit = |slice: &[u8]| {
             if !slice.is_empty() {
@@ -127,6 +165,13 @@ impl Body {
                 _ => Before::Other,
             };
             let read = self.read.saturating_add(at as u64).saturating_add(1);
+            if let Some(sequence) = false_end(self.before, byte) {
+                self.ends.follow(bytes.get(behind..at).unwrap_or_default());
+                // What follows CR begins with this byte.
+                let own = usize::from(byte == b'\n');
+                self.ends.begin(sequence, read.saturating_sub(1).saturating_add(own as u64));
+                behind = at + own;
+            }
             self.before = match (self.before, byte) {
                 (Before::Line, b'.') => {
                     emit(bytes.get(from..at).unwrap_or_default());
@@ -138,6 +183,7 @@ impl Body {
                     Before::LineDotCr
                 }
                 (Before::LineDotCr, b'\n') => {
+                    self.ends.follow(bytes.get(behind..at).unwrap_or_default());
                     self.read = read;
                     self.size = emit(&[]);
                     return Some(at + 1);
@@ -167,6 +213,7 @@ impl Body {
             at += 1;
         }
         self.size = emit(bytes.get(from..).unwrap_or_default());
+        self.ends.follow(bytes.get(behind..).unwrap_or_default());
         let before = self.read;
         self.read = before.saturating_add(bytes.len() as u64);
         if let Some(end) = &mut self.loose
@@ -178,6 +225,20 @@ impl Body {
             end.read = self.read;
         }
         None
+    }
+}
+
+/// The sequence that ends with this byte and that some servers take for the end (those without CR and LF as halves of
+/// newlines; [`Newlines`] sees the others).
+fn false_end(before: Before, byte: u8) -> Option<&'static str> {
+    match (before, byte) {
+        (Before::LineDot, b'\n') => Some("\\r\\n.\\n"),
+        (Before::LineDotCr, b'\n') => None,
+        (Before::LineDotCr, _) => Some("\\r\\n.\\r"),
+        (Before::LooseDot, b'\n') => Some("\\n.\\n"),
+        (Before::LooseDotCr, b'\n') => Some("\\n.\\r\\n"),
+        (Before::LooseDotCr, _) => Some("\\n.\\r"),
+        _ => None,
     }
 }
 
@@ -273,6 +334,47 @@ mod tests {
             );
             assert_eq!(size, out.len() as u64);
         }
+    }
+
+    #[test]
+    fn false_ends() {
+        for (input, sequence, offset, command) in [
+            (&b"a\n.\nMAIL FROM:<x@y>\r\n.\r\n"[..], "\\n.\\n", 4, Some("MAIL")),
+            (b"a\n.\r\nrcpt to:<x@y>\r\n.\r\n", "\\n.\\r\\n", 5, Some("RCPT")),
+            (b"a\r\n.\nDATA\r\n.\r\n", "\\r\\n.\\n", 5, Some("DATA")),
+            (b"a\r\n.\rEHLO x\r\n.\r\n", "\\r\\n.\\r", 5, Some("EHLO")),
+            (b"a\n.\rHELO x\r\n.\r\n", "\\n.\\r", 4, Some("HELO")),
+            (b"a\r.\rBDAT 4\r\n.\r\n", "\\r.\\r", 4, Some("BDAT")),
+            (b"a\n.\nmore\n.\nQUIT\r\n.\r\n", "\\n.\\n", 11, Some("QUIT")),
+            (b"a\n.\n.\nRSET\r\n.\r\n", "\\n.\\n", 6, Some("RSET")),
+            (b"a\n.\nMAIL order\r\n.\r\n", "\\n.\\n", 4, None),
+            (b"a\n.\n\r\n.\r\n", "\\n.\\n", 4, None),
+            (b"a\n.\nRSET\r\nb\n.\nDATA\n.\r\n\r\n.\r\n", "\\n.\\n", 4, Some("RSET")),
+            (b"a\r\n..\nMAIL FROM:<x>\r\n.\r\n", "", 0, None),
+            (b"a\r\n..\r\nMAIL FROM:<x>\r\n.\r\n", "", 0, None),
+            (b".\r\n", "", 0, None),
+        ] {
+            for step in 1..=input.len() {
+                let mut body = Body::default();
+                body.start();
+                let pieces = input.chunks(step);
+                let ended = pieces.into_iter().find_map(|piece| body.feed(piece, |_| ()));
+                assert!(ended.is_some(), "{input:?}");
+                let end = body.false_end();
+                let seen = end.map_or(("", 0, None), |e| (e.sequence, e.offset, e.command));
+                assert_eq!(seen, (sequence, offset, command), "{input:?} step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_a_gap_touched() {
+        let mut body = Body::default();
+        body.start();
+        body.feed(b"a\r", |_| ());
+        body.gap(1);
+        assert!(body.feed(b".\nMAIL FROM:<x>\r\n.\r\n", |_| ()).is_some());
+        assert_eq!((body.bare_newlines(), body.false_end().map(|e| e.sequence)), (0, None));
     }
 
     #[test]

@@ -74,6 +74,15 @@ const OTHERS: [&[u8]; 13] = [
     b"BURL",
 ];
 
+/// The verb of a [`Command::Other`]; empty for another line.
+pub(super) fn other_verb(line: &[u8]) -> &'static str {
+    let line = line.trim_ascii();
+    let end = line.iter().position(|b| matches!(b, b' ' | b'\t' | b':')).unwrap_or(line.len());
+    let verb = line.get(..end).unwrap_or_default();
+    let known = OTHERS.iter().find(|name| verb.eq_ignore_ascii_case(name));
+    known.and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default()
+}
+
 /// Reads a line, its end already taken off.
 pub(super) fn parse(line: &[u8]) -> Command<'_> {
     let line = line.trim_ascii();

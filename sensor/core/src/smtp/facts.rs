@@ -137,6 +137,83 @@ pub struct Auth {
     pub mechanism: Text,
 }
 
+/// What a client said that is no SMTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// A request line of HTTP.
+    Http,
+    /// A TLS hello, unasked.
+    Tls,
+    /// The first line of SSH.
+    Ssh,
+    /// A connection request of RDP.
+    Rdp,
+    /// A field of a message header, where a command was due and no message text had been asked for.
+    Header,
+}
+
+/// What a client went on in spite of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// The command that was refused: `MAIL`, `RCPT` or `DATA`.
+    pub command: &'static str,
+    /// The code of the refusal.
+    pub code: u16,
+    /// What came next: `RCPT`, `DATA` or `message text`.
+    pub next: &'static str,
+}
+
+/// Bytes inside a message that are not the end of data, and that some servers take for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FalseEnd {
+    /// The bytes, with their escapes.
+    pub sequence: &'static str,
+    /// Bytes of the message before its end.
+    pub offset: u64,
+    /// The command that the bytes behind it look like.
+    pub command: Option<&'static str>,
+}
+
+/// What a client did otherwise than the standard says. Everything is counted of what was seen only; where a gap may have
+/// hidden what would excuse it, [`Session::capture`] says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Conduct {
+    /// The first command was MAIL.
+    pub no_helo: bool,
+    /// A recipient's domain was the HELO argument.
+    pub helo_is_recipient: bool,
+    /// Commands that were sent before a byte of the reply to the one before had reached the client, although the server
+    /// had not offered PIPELINING, or was greeted with HELO.
+    pub ahead: u32,
+    /// The verb of the first of them.
+    pub ahead_verb: &'static str,
+    /// DATA commands whose text was sent before a byte of the reply to DATA had reached the client.
+    pub early_text: u32,
+    /// How often the client went on after a refusal for good that had reached it.
+    pub ignored: u32,
+    /// The first such time.
+    pub first_ignored: Option<Ignored>,
+    /// What it said first that is no SMTP.
+    pub foreign: Option<Foreign>,
+    /// A TLS hello was answered in the clear.
+    pub plain_answer: bool,
+    /// The most replies of 500 to 504 to commands that belong to no transaction, between two accepted messages.
+    pub errors: u32,
+    /// The most lines that are no command, likewise.
+    pub unknown: u32,
+    /// The most NOOP, RSET and VRFY commands, likewise.
+    pub junk: u32,
+    /// Commands with an LF without CR, or a CR without LF.
+    pub bare_in_commands: u32,
+    /// The same in the first [`NEWLINE_BYTES`] of the texts of DATA.
+    pub bare_in_text: u32,
+    /// The first false end of data in a text that went on behind it; one that a command follows comes before others.
+    pub false_end: Option<FalseEnd>,
+}
+
+/// Bytes of each DATA text in which every newline is looked at: who writes bare ones does so from the first line on.
+pub const NEWLINE_BYTES: usize = 2048;
+
 /// One SMTP connection, from its first packet to its end. While it is open the same struct is its state so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Session {
@@ -204,8 +281,12 @@ pub struct Session {
     pub transactions_partial: u32,
     /// The first bytes of the client (at most 100), for evidence. Empty if it never sent any.
     pub first_bytes: Text,
-    /// The first word of a greeting that was a refusal (a code of 400 and above): most name themselves.
-    pub refused_by: Text,
+    /// The host name in the server's greeting: its first word, also where it refused. Empty before there was one.
+    pub banner: Text,
+    /// The argument of the HELO or EHLO before the last; empty if there was none or the server refused it.
+    pub helo_before: Text,
+    /// What the client did otherwise than the standard says.
+    pub conduct: Conduct,
     /// The client reset the connection while it was its turn: the server's last bytes were not answered.
     pub reset_in_turn: bool,
     /// Fingerprint of the client's SYN (TTL class, window, options); 0 where no SYN was seen.
@@ -215,16 +296,19 @@ pub struct Session {
 impl Session {
     /// Begins another session and keeps the memory.
     pub fn reset(&mut self, flow: Flow) {
-        let mut refused_by = core::mem::take(&mut self.refused_by);
-        refused_by.clear();
-        let [mut helo, mut mechanism, mut first_bytes] =
-            [&mut self.helo, &mut self.auth.mechanism, &mut self.first_bytes].map(core::mem::take);
-        helo.clear();
-        mechanism.clear();
-        first_bytes.clear();
+        let texts = [
+            &mut self.helo,
+            &mut self.helo_before,
+            &mut self.auth.mechanism,
+            &mut self.first_bytes,
+            &mut self.banner,
+        ];
+        let [helo, helo_before, mechanism, first_bytes, banner] = texts.map(|text| {
+            text.clear();
+            core::mem::take(text)
+        });
         let auth = Auth { mechanism, ..Auth::default() };
-        *self = Self { flow, helo, auth, first_bytes, ..Self::default() };
-        self.refused_by = refused_by;
+        *self = Self { flow, helo, helo_before, auth, first_bytes, banner, ..Self::default() };
     }
 }
 

@@ -11,12 +11,14 @@ mod command;
 mod dialogue;
 mod facts;
 mod line;
+mod newline;
 mod pending;
 mod reply;
 
 pub use dialogue::Dialogue;
 pub use facts::{
-    Auth, Capability, CaptureState, Close, HeloVerb, Message, Outcome, Session, Starttls, Visible,
+    Auth, Capability, CaptureState, Close, Conduct, FalseEnd, Foreign, HeloVerb, Ignored, Message,
+    NEWLINE_BYTES, Outcome, Session, Starttls, Visible,
 };
 
 use crate::base::Stamp;

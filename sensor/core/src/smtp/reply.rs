@@ -2,9 +2,10 @@
 
 use super::{Capability, Place};
 
-/// The first word of a line with a code of 400 and above, its code aside. A refusing greeting names its server so.
-pub(super) fn refusing_name(line: &[u8]) -> Option<&[u8]> {
-    let line = parse(line).filter(|line| line.code >= 400)?;
+/// The host name that a greeting begins with (RFC 5321 section 4.2), or the first word of one that refuses: most name
+/// themselves there, too.
+pub(super) fn greeting_name(line: &[u8]) -> Option<&[u8]> {
+    let line = parse(line).filter(|line| line.code == 220 || line.code >= 400)?;
     line.text.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())
 }
 

@@ -198,6 +198,8 @@ impl Connection {
         if seen.is_none() && session.quit {
             session.close = Some(Close::Quit);
         }
+        detect::flow_event(FlowEvent::Closed, session, tuning, hits);
+        tell_hits(at, session, hits, mail_counters, teller);
     }
 }
 

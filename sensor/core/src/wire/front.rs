@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use super::fragment::Fragments;
 use super::ip::{self, Body, Carried};
 use super::parse::{Other, Parsed, decode};
+use super::points::Points;
 use super::{DNS_PORT, LinkType, Packet, tcp, udp};
 use crate::base::{Counters, Limits, Ports, Stamp};
 
 /// Takes frames and gives the segments on watched ports, and DNS where that is of interest: decapsulation, port filter,
-/// datagrams put together.
+/// datagrams put together, each packet once though several interfaces show it.
 #[derive(Debug)]
 pub struct Front {
     ports: Ports,
@@ -21,6 +22,7 @@ pub struct Front {
     udp_fragments: Fragments,
     /// The datagram that was put together last.
     joined: Vec<u8>,
+    points: Points,
     counters: Counters,
 }
 
@@ -34,6 +36,7 @@ impl Front {
             fragments: Fragments::new(limits),
             udp_fragments: Fragments::new(limits),
             joined: Vec::new(),
+            points: Points::new(limits, 0),
             counters: Counters::default(),
         }
     }
@@ -42,6 +45,16 @@ impl Front {
     pub fn with_dns(self, ports: &[u16]) -> Self {
         let wanted: Vec<u16> = ports.iter().copied().chain([DNS_PORT]).collect();
         Self { wanted: Ports::new(&wanted), dns: true, ..self }
+    }
+
+    /// Hashes with this key what it remembers of flows.
+    pub fn seeded(self, limits: &Limits, seed: u64) -> Self {
+        Self { points: Points::new(limits, seed), ..self }
+    }
+
+    /// Nothing more comes from this interface: what it showed may now be shown by another.
+    pub fn ended(&mut self, iface: u32) {
+        self.points.end(iface);
     }
 
     /// What was counted so far.
@@ -100,7 +113,7 @@ impl Front {
         data: &'a [u8],
         orig_len: u32,
     ) -> Option<Packet<'a>> {
-        let Self { ports, wanted, dns, fragments, udp_fragments, joined, counters } = self;
+        let Self { ports, wanted, dns, fragments, udp_fragments, joined, points, counters } = self;
         let watched = |src, dst| either(wanted, src, dst);
         let found = match decode(link, data, orig_len, iface, *dns, watched) {
             Parsed::Segment(segment) => Ok(Packet::Segment(segment)),
@@ -126,6 +139,10 @@ impl Front {
             }
         };
         match found {
+            Ok(Packet::Segment(segment)) if points.passes_over(at, &segment, counters) => None,
+            Ok(Packet::Dns(datagram)) if points.passes_over_datagram(at, &datagram, counters) => {
+                None
+            }
             Ok(Packet::Segment(segment)) if either(ports, segment.src.port, segment.dst.port) => {
                 counters.segments += 1;
                 counters.snaplen_cut += u64::from(segment.payload.len() < segment.len as usize);

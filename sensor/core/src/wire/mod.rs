@@ -5,14 +5,15 @@
 //! header, so that Ethernet padding is left out; where that header says 0 (segmentation offload, RFC 2675) the packet goes
 //! to the end of its frame. A length that points past the frame's end counts as cut by the capture.
 //!
-//! [`parse`] is the pure view of one frame; [`Front`] adds what needs memory: the watched ports, the counters and the
-//! fragments that wait for the rest of their datagram.
+//! [`parse`] is the pure view of one frame; [`Front`] adds what needs memory: the watched ports, the counters, the
+//! fragments that wait for the rest of their datagram, and which interface each flow belongs to.
 
 mod fragment;
 mod front;
 mod ip;
 mod link;
 mod parse;
+mod points;
 mod tcp;
 #[cfg(test)]
 mod tests;

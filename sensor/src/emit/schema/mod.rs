@@ -1,10 +1,11 @@
 //! The one table of fields: which keys lines have, of which type, on which lines, and what they mean.
 //!
-//! `botlike schema` (a JSON Schema, draft 2020-12) and `docs/FIELDS.md` are made from it, and tests hold the encoder to
+//! `botlike schema` (a JSON Schema, draft 2020-12, or an index template) and `docs/FIELDS.md` are made from it, and tests hold the encoder to
 //! it in both directions. A key keeps its type and its meaning for ever; keys are only added. All together stay below
 //! 200: more, and some stores stop indexing.
 
 mod fields;
+mod template;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use std::fmt::Write;
 use super::write::quoted;
 use super::{Kind, SCHEMA};
 pub use fields::{FIELDS, Field, Lines, Type, fields};
+pub use template::index_template;
 
 /// The JSON Schema of the lines, draft 2020-12.
 pub fn json_schema() -> String {

@@ -220,6 +220,17 @@ impl Ladder {
             Err(_) => Vec::new(),
         };
         for choice in &choices {
+            // Where a guest came, less of what passes the uplink may be looked at. It is never widened by itself.
+            let observe = self.observe.or(choice.observe);
+            let narrower = |p: &Point| {
+                p.interface.index == choice.index
+                    && observe.is_some_and(|observe| observe < p.observe)
+            };
+            if self.points.iter().any(narrower) {
+                self.rung.detach(choice.index);
+                self.points.retain(|p| !narrower(p));
+                self.changed = true;
+            }
             let known = self.points.iter().any(|p| p.interface.index == choice.index);
             // What is down comes again when it is up.
             let link = links.iter().find(|link| link.index == choice.index && link.up);

@@ -8,9 +8,17 @@
 //! Kernel time becomes packet time here, once: a [`Frame`]'s `at` is wall-clock time.
 
 #[cfg(target_os = "linux")]
+pub mod afpacket;
+#[cfg(target_os = "linux")]
 pub mod interfaces;
 #[cfg(target_os = "linux")]
 mod ladder;
+#[cfg(all(target_os = "linux", feature = "libpcap"))]
+pub mod libpcap;
+#[cfg(target_os = "linux")]
+mod metadata;
+#[cfg(target_os = "linux")]
+pub mod tcx;
 
 use std::fmt;
 use std::io;
@@ -181,13 +189,31 @@ pub trait Rung: Send {
 ///
 /// Where it does not work here, with what would help.
 #[cfg(target_os = "linux")]
-fn open_rung(kind: RungKind, interest: &Interest, ring: u64) -> Result<Box<dyn Rung>, RungError> {
-    let _ = (interest, ring);
-    Err(RungError {
-        what: format!("use {}", kind.name()),
-        error: io::ErrorKind::Unsupported.into(),
-        help: "this version does not have it yet".into(),
-    })
+fn open_rung(kind: RungKind, interest: &Interest, bytes: u64) -> Result<Box<dyn Rung>, RungError> {
+    let ring = usize::try_from(bytes).unwrap_or(usize::MAX);
+    match kind {
+        RungKind::AfPacket => Ok(Box::new(afpacket::AfPacket::open(interest, ring)?)),
+        #[cfg(feature = "libpcap")]
+        RungKind::Libpcap => Ok(Box::new(libpcap::Libpcap::new(interest, ring))),
+        #[cfg(not(feature = "libpcap"))]
+        RungKind::Libpcap => Err(RungError {
+            what: "use libpcap".into(),
+            error: io::ErrorKind::Unsupported.into(),
+            help: "this program was built without it: build it with the feature `libpcap`".into(),
+        }),
+        RungKind::Tcx => {
+            let options = tcx::Options { ring: bytes, ..tcx::Options::default() };
+            Ok(Box::new(tcx::Tcx::load(interest, options)?))
+        }
+    }
+}
+
+/// What helps where a capability is missing.
+#[cfg(target_os = "linux")]
+fn needs(capability: &str, file: &str) -> String {
+    format!(
+        "it needs {capability}: run as root, or `setcap {file}+ep $(command -v botlike)`, or AmbientCapabilities={capability} in the unit"
+    )
 }
 
 /// What a live source is: all rungs and interfaces together, or whatever a test puts in their place.

@@ -488,6 +488,98 @@ fn a_name_from_the_future_is_forgotten() {
     }
 }
 
+// --- helo.victim_name -----------------------------------------------------------------------------------------------
+
+/// A session with `greeting` as the server's name, from this client.
+fn greeted(client: &str, server: &str, greeting: &str, helo: &str) -> Session {
+    let mut session = named(helo);
+    session.flow.client.addr = addr(client);
+    session.flow.server.addr = addr(server);
+    session.banner.set(greeting.as_bytes(), 255);
+    session
+}
+
+#[test]
+fn the_receivers_own_name() {
+    let server = &[("helo.victim_name", "server")][..];
+    for (client, receiver, greeting, helo, expected) in [
+        ("45.0.2.10", "45.9.9.25", "mx.example.net", "mx.example.net", server),
+        ("45.0.2.10", "45.9.9.25", "MX.example.net", "mx.Example.net.", server),
+        ("45.0.2.10", "45.9.9.25", "mx.example.net", "[45.9.9.25]", server),
+        ("45.0.2.10", "45.9.9.25", "mx.example.net", "45.9.9.25", server),
+        ("45.0.2.10", "2a01:4f8::25", "mx.example.net", "[IPv6:2a01:4f8::25]", server),
+        ("45.0.2.10", "45.9.9.25", "mx.example.net", "mail.example.org", &[]),
+        ("45.0.2.10", "45.9.9.25", "mx.example.net", "example.net", &[]),
+        ("45.0.2.10", "45.9.9.25", "", "mail.example.org", &[]),
+        // Names that many machines have.
+        ("45.0.2.10", "45.9.9.25", "localhost", "localhost", &[]),
+        ("45.0.2.10", "45.9.9.25", "mail.office.local", "mail.office.local", &[]),
+        ("45.0.2.10", "45.9.9.25", "mail", "mail", &[]),
+        // The next machine of the same site, the server itself from behind a translation, and within one network.
+        ("45.9.9.26", "45.9.9.25", "mx.example.net", "mx.example.net", &[]),
+        ("10.0.0.5", "45.9.9.25", "mx.example.net", "[45.9.9.25]", &[]),
+        ("45.0.2.10", "10.0.0.25", "mx.example.net", "mx.example.net", &[]),
+    ] {
+        let mut bench = Bench::new();
+        let session = greeted(client, receiver, greeting, helo);
+        assert_eq!(bench.ended(0, &session), expected, "{client} {receiver} {greeting} {helo}");
+    }
+}
+
+#[test]
+fn own_hosts_may_share_a_name() {
+    let session = greeted("45.0.2.10", "45.9.9.25", "mx.example.net", "mx.example.net");
+    for role in [Role::Mta, Role::Hosting, Role::Forwarder, Role::Gateway] {
+        assert_eq!(Bench::of(role).ended(0, &session), NONE, "{role:?}");
+    }
+    let mut bench = Bench { internal: true, ..Bench::new() };
+    assert_eq!(bench.ended(0, &session), NONE);
+    let mut bench = Bench { outbound: false, ..Bench::new() };
+    assert_eq!(bench.ended(0, &session), [("helo.victim_name", "inbound")]);
+}
+
+#[test]
+fn domains_of_recipients() {
+    let to_itself = |n: usize| {
+        let mut session = named(&format!("shop{n}.example{n}.org"));
+        session.conduct.helo_is_recipient = true;
+        session
+    };
+    let victim = ("helo.victim_name", "recipients");
+    for (domains, every, expected) in [(4, MINUTE, false), (5, MINUTE, true), (5, 16 * MINUTE, false)] {
+        let mut bench = Bench::new();
+        let mut found = Vec::new();
+        for n in 0..domains {
+            found = bench.ended(n as u64 * every, &to_itself(n));
+            found.extend(bench.ended(n as u64 * every, &to_itself(n)));
+        }
+        assert_eq!(found.contains(&victim), expected, "{domains} every {every}");
+    }
+}
+
+// --- helo.random_label ----------------------------------------------------------------------------------------------
+
+#[test]
+fn names_made_up_at_random() {
+    let random = ("helo.random_label", "many");
+    let names = ["xkqjzvbt.example.com", "www.qhwzfxkd.net", "vbnqwxjk.org"];
+    for (names, every, expected) in [
+        (&names[..], MINUTE, true),
+        (&names[..2], MINUTE, false),
+        (&names, 31 * MINUTE, false),
+        (&["xkqjzvbt.example.com", "xkqjzvbt.example.com", "qhwzfxkd.example.com"], MINUTE, false),
+        (&["outbound-smtp17.example.com", "blumenwiese.net", "schwimmverein-nord.org"], MINUTE, false),
+        (&["3f4e5a6b7c8d", "4f4e5a6b7c8e", "5f4e5a6b7c8f"], MINUTE, false),
+        (&["web-7d9f8b6c5d-x2x4z", "web-xqzvbwjk-a", "ip-10-0-0-1"], MINUTE, false),
+    ] {
+        let mut bench = Bench::new();
+        let all = said(&mut bench, every, names);
+        assert_eq!(all.contains(&random), expected, "{names:?} every {every}");
+    }
+    let mut bench = Bench::of(Role::Gateway);
+    assert!(said(&mut bench, MINUTE, &names).contains(&("helo.random_label", "gateway")));
+}
+
 // --- bounds ---------------------------------------------------------------------------------------------------------
 
 #[test]
@@ -499,11 +591,13 @@ fn a_host_of_a_hundred_thousand_servers_and_names_stays_small() {
         let flow = flow(n, 25);
         session.flow = flow;
         session.helo.set(format!("{n}.{}example{n}.org", "long-".repeat(30)).as_bytes(), 255);
+        let mut victim = session.clone();
+        victim.conduct.helo_is_recipient = true;
         for happening in [
             Happening::Opened { flow: &flow, stack: n as u32 },
             Happening::Attempt { flow: &flow, end: Reached::Silence },
             Happening::Held { session: &session, idle: 0 },
-            Happening::Ended { session: &session, held: false },
+            Happening::Ended { session: &victim, held: false },
             Happening::Ended { session: &empty(n), held: false },
         ] {
             let limits = Limits::default();
@@ -513,6 +607,7 @@ fn a_host_of_a_hundred_thousand_servers_and_names_stays_small() {
     }
     let host = &bench.host;
     assert_eq!((host.names.len(), host.stacks.len(), host.idle_now.len()), (16, 3, 16));
+    assert_eq!(host.victims.len(), 16);
     assert!(host.names.iter().all(|name| name.sample.as_bytes().len() <= 64));
     for window in [&host.tried_10m, &host.tried_1h] {
         assert!(window.halves().iter().all(|half| half.sample.len() <= 5));

@@ -496,7 +496,7 @@ const REFUSAL: &str = "reply.banner_refusal";
 fn refused(n: usize, code: u16, name: &str) -> Session {
     let mut session = silent(n);
     session.greeting_code = Some(code);
-    session.refused_by.set(name.as_bytes(), 255);
+    session.banner.set(name.as_bytes(), 255);
     session
 }
 

@@ -44,7 +44,7 @@ fn the_edge_of_the_window() {
 fn closes_in_the_order_of_deadlines() {
     let mut court = court();
     court.says(0, HOST, MX, "localhost");
-    court.says(SECOND, HOST, MX, "pc");
+    court.says(SECOND, HOST, MX, "desk");
     court.says(2 * SECOND, "45.0.2.9", MX, "localhost");
     court.says(3 * SECOND, HOST, MX, "localhost");
     court.idle(2 * HOUR);
@@ -98,7 +98,7 @@ fn the_order_at_the_end_is_that_of_opening() {
         let mut court = Court::new(Settings { seed, ..Settings::default() });
         for n in 0..200u64 {
             let host = Addr::v4([45, 1, (n * 7 % 200) as u8, 1]).to_string();
-            court.says(n / 5 * SECOND, &host, MX, if n % 2 == 0 { "localhost" } else { "pc" });
+            court.says(n / 5 * SECOND, &host, MX, if n % 2 == 0 { "localhost" } else { "desk" });
         }
         court.finish();
         let ends = court.told.findings.iter().filter(|(_, f)| f.status == Status::OpenAtEnd);
@@ -130,7 +130,7 @@ fn acknowledged_until_then() {
     court.says(MINUTE - 1, HOST, MX, "localhost");
     assert_eq!(court.story(), []);
     court.says(0, "45.0.3.10", MX, "localhost");
-    court.says(0, HOST, MX, "pc");
+    court.says(0, HOST, MX, "desk");
     let seen: Vec<_> = court.story().iter().map(|s| s.0).collect();
     assert_eq!(seen, [LOCALHOST, "helo.unqualified", "helo.varies_per_ip"], "others are told");
     court.says(MINUTE, HOST, MX, "localhost");
@@ -147,7 +147,7 @@ fn the_operators_severity_window_and_switch() {
     settings.tuning.set_enabled("helo.varies_per_ip", false).unwrap();
     let mut court = Court::new(settings);
     court.says(0, HOST, MX, "localhost");
-    court.says(0, HOST, MX, "pc");
+    court.says(0, HOST, MX, "desk");
     court.says(0, HOST, MX, "other");
     court.idle(HOUR);
     let expected = [(LOCALHOST, Status::Open, 0), (LOCALHOST, Status::Closed, 7 * 60)];

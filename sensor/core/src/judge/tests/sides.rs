@@ -58,7 +58,7 @@ fn the_client_is_judged_unless_neither_is_watched() {
 /// Everything that a host can do wrong, many times over.
 fn rampage(court: &mut Court, client: &str, servers: impl Fn(u64) -> Addr) {
     for n in 0..300 {
-        let mut one = session(addr(client), servers(n), &format!("pc{n}"));
+        let mut one = session(addr(client), servers(n), &format!("desk{n}"));
         one.flow.first_frame = n;
         one.capabilities = Capability::STARTTLS;
         (one.quit, one.close) = (false, Some(Close::ClientFin));

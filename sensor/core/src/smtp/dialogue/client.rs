@@ -5,10 +5,10 @@ use core::mem;
 use super::super::command::{self, Command};
 use super::super::line::{Line, Lines, Piece};
 use super::super::pending::{Asked, Pending};
-use super::super::{CaptureState, DialogueSink, HeloVerb, Place, Starttls, Visible};
+use super::super::{CaptureState, DialogueSink, Foreign, HeloVerb, Place, Starttls, Visible};
 use super::opening::{self, FirstBytes, Proxy, ProxyEnd, TlsLook};
 use super::transactions::{Current, Stage};
-use super::{Context, Dialogue};
+use super::{Context, Dialogue, conduct};
 
 /// What the next byte of the client belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,7 @@ pub(super) struct Client {
     pub(super) acked: Option<u64>,
     /// What the client had received when it had sent its last command.
     pub(super) last_acked: Option<u64>,
+    pub(super) conduct: conduct::Watch,
 }
 
 impl Default for Client {
@@ -99,6 +100,7 @@ impl Default for Client {
             supposed: false,
             acked: None,
             last_acked: None,
+            conduct: conduct::Watch::default(),
         }
     }
 }
@@ -127,6 +129,11 @@ impl Client {
 
     pub(super) fn is_tls(&self) -> bool {
         self.mode == Mode::Tls
+    }
+
+    /// Whether everything up to here was seen.
+    pub(super) fn is_in_order(&self) -> bool {
+        !self.doubt && !self.late
     }
 
     /// Whether a command is being sent, or is to come.
@@ -227,6 +234,9 @@ impl Dialogue {
     /// Nothing but TLS is to come. `implicit`: from the first byte on.
     pub(super) fn encrypted<S>(&mut self, implicit: bool, cx: &mut Context<'_, S>) {
         self.session.visible = if implicit { Visible::ImplicitTls } else { Visible::UntilStarttls };
+        if implicit && self.client.is_in_order() {
+            self.session.conduct.foreign.get_or_insert(Foreign::Tls);
+        }
         if self.session.starttls != Starttls::Unused || !implicit {
             self.session.starttls = Starttls::Established;
         }
@@ -249,6 +259,8 @@ impl Dialogue {
             return false;
         }
         let first = self.client.lines.first().unwrap_or(piece.place);
+        let byte = self.client.lines.pending().iter().chain(piece.bytes).next().copied();
+        self.text_begins(first.acked, byte);
         self.content_without_354(first, cx);
         true
     }
@@ -275,7 +287,13 @@ impl Dialogue {
                 self.lose_transaction(line.first.at, cx);
             } else if !command.is_certain() {
                 let knows = |end: u64| line.first.acked.is_none_or(|acked| acked >= end);
-                if !self.client.refused.is_some_and(knows) || command::is_header_field(text) {
+                let told = self.client.refused.is_some_and(knows);
+                if !told || command::is_header_field(text) {
+                    if told {
+                        self.text_after_refusal();
+                    } else {
+                        self.text_begins(line.first.acked, text.first().copied());
+                    }
                     self.content_without_354(line.first, cx);
                     if self.body_bytes(line.raw, cx).is_some() {
                         self.end_of_data(line.end, cx);
@@ -348,6 +366,7 @@ impl Dialogue {
         cx: &mut Context<'_, S>,
     ) {
         let at = line.end.at;
+        self.look_at_command(line, &command);
         let same_flight = self.session.commands > 0
             && matches!((self.client.last_acked, line.first.acked), (Some(last), Some(now)) if last == now);
         if same_flight || (self.server.heard && self.pending.is_waiting()) {
@@ -362,6 +381,7 @@ impl Dialogue {
             Command::Helo(verb, argument) => {
                 self.leave_transaction(at, cx);
                 self.client.hidden_mail = false;
+                self.name_before();
                 self.session.helo.set(argument, cx.limits.helo_bytes);
                 self.session.helo_verb = Some(verb);
                 self.session.helo_count = self.session.helo_count.saturating_add(1);
@@ -378,6 +398,7 @@ impl Dialogue {
                 if self.client.doubt {
                     self.unseen_transaction(cx);
                 }
+                self.look_at_recipient(line, path.path);
                 if let Some(t) = self.book.current()
                     && matches!(t.stage, Stage::Envelope | Stage::Asked)
                 {
@@ -394,6 +415,7 @@ impl Dialogue {
                 if self.client.doubt {
                     self.unseen_transaction(cx);
                 }
+                self.look_at_data(line);
                 if let Some(t) = self.book.current() {
                     t.stage = Stage::Asked;
                     t.refused = None;
@@ -475,7 +497,13 @@ impl Dialogue {
 
     /// No more bytes will come: a QUIT that lacks only its end is one.
     pub(super) fn client_close(&mut self) {
-        let quit = command::parse(self.client.lines.pending()) == Command::Quit;
+        let pending = self.client.lines.pending();
+        let quit = command::parse(pending) == Command::Quit;
+        if self.session.commands == 0 && self.client.is_in_order() {
+            // Not every protocol has lines.
+            let foreign = conduct::foreign(pending).filter(|&f| f != Foreign::Header);
+            self.session.conduct.foreign = self.session.conduct.foreign.or(foreign);
+        }
         if quit && self.client.mode == Mode::Command && !self.client.doubt {
             self.session.quit = true;
             self.session.commands = self.session.commands.saturating_add(1);

@@ -68,12 +68,16 @@ impl Dialogue {
         if self.client.lines.is_open() {
             // 354 came, or the text was too long for a line, when a line had begun. It has no end, so no end of data.
             let mut lines = mem::take(&mut self.client.lines);
+            if let Some(first) = lines.first() {
+                self.text_begins(first.acked, lines.pending().first().copied());
+            }
             self.body_bytes(lines.pending(), cx);
             lines.clear();
             self.client.lines = lines;
         }
         if self.client.body_acked.is_none() {
             self.client.body_acked = piece.place.acked;
+            self.text_begins(piece.place.acked, piece.bytes.first().copied());
         }
         match self.body_bytes(piece.bytes, cx) {
             Some(end) => {
@@ -94,10 +98,12 @@ impl Dialogue {
         if mem::take(&mut self.client.supposed) {
             self.unseen_transaction(cx);
         }
+        self.look_at_text();
         self.finish_content(cx);
         self.client.mode = Mode::Command;
         self.client.body_gap = None;
         self.client.last_acked = place.acked;
+        self.client.conduct.asked(place.acked);
         if unwanted {
             // DATA without a recipient is refused (RFC 5321 section 3.3), and the transaction stays open.
             self.reopen_transaction(serial);

@@ -1,10 +1,11 @@
 //! The dialogue: commands, replies and content of one connection.
 //!
 //! [`client`] and [`server`] read the two sides, [`content`] is what the client sends between commands, [`gaps`] what it
-//! sent and was not seen; [`transactions`] keeps what is between MAIL and the answer to the end of data, and [`opening`]
+//! sent and was not seen, [`conduct`] where it did otherwise than the standard says; [`transactions`] keeps what is between MAIL and the answer to the end of data, and [`opening`]
 //! knows what may come before SMTP or instead of it.
 
 mod client;
+mod conduct;
 mod content;
 mod gaps;
 mod opening;

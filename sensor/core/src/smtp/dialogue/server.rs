@@ -5,8 +5,9 @@ use core::mem;
 use super::super::line::{Line, Lines, Piece};
 use super::super::pending::{Answer, Asked, Pending};
 use super::super::reply::{self, Replies, Reply};
-use super::super::{CaptureState, DialogueSink, Place, Starttls};
+use super::super::{CaptureState, Conduct, DialogueSink, Place, Starttls};
 use super::client::Mode;
+use super::conduct::Watch;
 use super::opening::{self, TlsLook};
 use super::transactions::{End, Stage};
 use super::{Context, Dialogue};
@@ -50,6 +51,7 @@ impl Dialogue {
         cx: &mut Context<'_, S>,
     ) {
         self.server.heard = true;
+        self.look_at_plain_answer(&piece);
         let end = piece.place.offset.saturating_add(piece.bytes.len() as u64);
         while !piece.bytes.is_empty()
             && !self.client.is_tls()
@@ -92,6 +94,8 @@ impl Dialogue {
             return false;
         }
         session.pipelined = false;
+        session.conduct = Conduct::default();
+        self.client.conduct = Watch::default();
         self.pending.clear();
         let greeting = Pending { asked: Asked::Greeting, transaction: 0, acked: None };
         self.pending.push(greeting, cx.limits.pending_commands.max(2));
@@ -103,11 +107,9 @@ impl Dialogue {
         if self.tunnel_opens(line, cx) {
             return;
         }
-        if self.session.refused_by.is_empty()
-            && self.session.greeting_code.is_none()
-            && let Some(word) = reply::refusing_name(text)
-        {
-            self.session.refused_by.set(word, cx.limits.helo_bytes);
+        if self.session.banner.is_empty() && self.session.greeting_code.is_none() {
+            let word = reply::greeting_name(text);
+            self.session.banner.set(word.unwrap_or_default(), cx.limits.helo_bytes);
         }
         if let Some(end) = self.server.ragged.take() {
             // The end of a lost line may look like a reply. This one begins a reply if a client that had received just
@@ -259,6 +261,7 @@ impl Dialogue {
     ) {
         let code = reply.map(|r| r.code);
         let serial = pending.transaction;
+        self.look_at_reply(pending, reply);
         match (pending.asked, code) {
             (Asked::Greeting, Some(code)) => {
                 self.session.greeting_code = Some(code);
@@ -355,6 +358,7 @@ impl Dialogue {
         let mut lost = false;
         if self.client.mode == Mode::AfterData {
             self.client.refused = Some(place.offset);
+            self.client.conduct.data_refused = code;
             if mem::take(&mut self.client.after_data_gap) > 0 {
                 // What the client said behind DATA was not content, then; but it is lost.
                 self.client.mode = Mode::Command;

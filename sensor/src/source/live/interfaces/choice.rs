@@ -69,7 +69,8 @@ fn is_guest(link: &Link) -> bool {
         || ["vnet", "tap", "fwpr"].iter().any(|prefix| link.name.starts_with(prefix))
 }
 
-/// The choice among interfaces. No pattern: all that are suitable. A name without `*` is taken as asked, whatever it is;
+/// The choice among interfaces. Taps of guests are looked at for metadata only, and where there are guests all that their
+/// packets may pass. No pattern: all that are suitable. A name without `*` is taken as asked, whatever it is;
 /// of the others that fit a pattern the suitable ones are taken. One choice for each interface, in the order of `links`.
 ///
 /// # Errors
@@ -91,6 +92,17 @@ pub fn suitable(links: &[Link], patterns: &[String]) -> Result<Vec<Choice>, Unkn
     }
     let choosing = Choosing { links, patterns };
     let mut choices: Vec<Choice> = links.iter().map(|link| choosing.choice(link)).collect();
+    // Their packets pass the uplinks, too, and are no more the operator's own there.
+    if links.iter().any(|link| is_guest(link) && link.up) {
+        for (choice, link) in choices.iter_mut().zip(links) {
+            if choice.observe == Some(Observe::Full)
+                && !matches!(link.kind, Kind::Loopback | Kind::Veth)
+            {
+                choice.observe = Some(Observe::Metadata);
+                choice.reason.push_str(", which packets of guests pass, too");
+            }
+        }
+    }
     let nothing = choices.iter().all(|choice| choice.observe.is_none());
     if nothing && patterns.is_empty() {
         for (choice, link) in choices.iter_mut().zip(links) {

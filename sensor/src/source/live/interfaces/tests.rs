@@ -62,20 +62,20 @@ const CHOICES: &[(&str, &str, &str)] = &[
     (
         "a hypervisor",
         "",
-        "1 lo loopback hw=772 => loopback\n2 eno1 device master=3 => full\n3 vmbr0 bridge 192.0.2.1 => port eno1\n\
+        "1 lo loopback hw=772 => loopback\n2 eno1 device master=3 => metadata\n3 vmbr0 bridge 192.0.2.1 => port eno1\n\
          4 vnet0 tap master=3 => metadata\n5 vnet1 tap master=3 => metadata",
     ),
     (
         "Proxmox with a firewall for each guest",
         "",
-        "2 eno1 device master=3 => full\n3 vmbr0 bridge => port eno1\n4 tap100i0 tap master=5 => metadata\n\
+        "2 eno1 device master=3 => metadata\n3 vmbr0 bridge => port eno1\n4 tap100i0 tap master=5 => metadata\n\
          5 fwbr100i0 bridge => port tap100i0\n6 fwpr100p0 veth lower=7 master=3 => joins two bridges\n\
          7 fwln100i0 veth lower=6 master=5 => joins two bridges",
     ),
     (
         "the same with a container",
         "",
-        "2 eno1 device master=3 => full\n3 vmbr0 bridge => port\n4 veth101i0 veth elsewhere master=5 => full\n\
+        "2 eno1 device master=3 => metadata\n3 vmbr0 bridge => port\n4 veth101i0 veth elsewhere master=5 => full\n\
          5 fwbr101i0 bridge => port\n6 fwpr101p0 veth lower=7 master=3 => joins\n7 fwln101i0 veth lower=6 master=5 => joins",
     ),
     (
@@ -114,13 +114,13 @@ const CHOICES: &[(&str, &str, &str)] = &[
     (
         "a bridge over VLANs",
         "",
-        "2 eth0 device => full\n3 eth0.7 vlan lower=2 master=4 => vlan of eth0\n4 br7 bridge => port eth0.7\n\
+        "2 eth0 device => metadata\n3 eth0.7 vlan lower=2 master=4 => vlan of eth0\n4 br7 bridge => port eth0.7\n\
          5 vnet3 tap master=4 => metadata",
     ),
     (
         "macvlan and macvtap",
         "",
-        "2 e device => full\n3 m macvlan lower=2 => macvlan of e\n4 macvtap0 macvtap lower=2 => metadata",
+        "2 e device => metadata\n3 m macvlan lower=2 => macvlan of e\n4 macvtap0 macvtap lower=2 => metadata",
     ),
     ("a pair within", "", "2 a veth lower=3 => full\n3 b veth lower=2 => other end of a"),
     (

@@ -1,0 +1,7 @@
+if [ -d /run/systemd/system ]; then
+	systemctl daemon-reload || :
+	if [ "$1" -ge 1 ]; then
+		systemctl try-restart botlike.service >/dev/null 2>&1 || :
+	fi
+fi
+exit 0
