@@ -570,7 +570,7 @@ fn aborts() {
         ("after QUIT", |s| s.close = Some(Close::Quit)),
         ("421", |s| s.said_421 = true),
         ("refused", |s| s.greeting_code = Some(554)),
-        ("under TLS", |s| s.visible = Visible::UntilStarttls),
+        ("headers only", |s| s.visible = Visible::Headers),
         ("a gap", |s| s.capture = CaptureState::GAP),
     ];
     for (why, change) in innocent {
