@@ -12,7 +12,7 @@ use botlike::source::live::tcx::{Options, Tcx};
 use botlike::source::live::{Interest, Interface, Observe, Point, Rung, RungError};
 use botlike_core::wire::LinkType;
 use botlike_tests::frame::{Framer, Link};
-use botlike_tests::packet::{Flags, Packet, Side};
+use botlike_tests::packet::{Flags, Packet};
 use botlike_tests::skip::{self, Kind};
 
 /// Nothing here takes a tenth of it; a hang must not last for ever.

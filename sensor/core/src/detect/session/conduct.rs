@@ -107,7 +107,8 @@ pub(in super::super) static IGNORES_REJECTION: Entry = Entry {
     directions: Directions::all(),
     levels: &[Level {
         name: "goes_on",
-        when: "what needed the refused command was sent after 5xx or 421 had been received",
+        when: "what needed the refused command was sent after 5xx or 421 had been received; where PIPELINING is offered, \
+               twice and by a client that sends no groups, for the rest of a group may be under way",
         severity: Severity::High,
         weight: STRONG,
     }],
@@ -158,8 +159,8 @@ pub(in super::super) static DATA_BEFORE_354: Entry = Entry {
     rule: Rule::Flow {
         matches: |cx, event| {
             let (_, conduct) = conduct(cx, event)?;
-            let evidence = vec![count("messages", conduct.early_text)];
-            (conduct.early_text > 0).then_some(Match { level: 0, value: 0, evidence })
+            let evidence = || vec![count("messages", conduct.early_text)];
+            (conduct.early_text > 0).then(|| Match { level: 0, value: 0, evidence: evidence() })
         },
         admits: not_of_our_own,
         sessions: Some(0),
@@ -217,13 +218,16 @@ pub(in super::super) static NON_SMTP_COMMAND: Entry = Entry {
                     (1, "a TLS hello", answered && session.flow.server.port == 25)
                 }
             };
+            if !known {
+                return None;
+            }
             let mut evidence = vec![word("said", said)];
             if foreign != Foreign::Tls {
                 let mut shown = Text::new();
                 shown.set(session.first_bytes.as_bytes(), 100);
                 evidence.push(Evidence { key: "first_bytes", value: EvidenceValue::Wire(shown) });
             }
-            known.then_some(Match { level, value: value_of(said.as_bytes()), evidence })
+            found(level, value_of(said.as_bytes()), evidence)
         },
         admits: |subject, level| {
             let level = if subject.outbound { level } else { 2 };

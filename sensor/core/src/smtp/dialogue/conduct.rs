@@ -59,6 +59,8 @@ pub(super) struct Watch {
     xclient: bool,
     mail_refused: Option<Refusal>,
     rcpt_refused: Option<Refusal>,
+    /// What the client had received when it first went on after a refusal, where it may send commands in groups.
+    went_on: Option<u64>,
     /// The code with which DATA was refused.
     pub(super) data_refused: u16,
     /// DATA or BDAT was said.
@@ -200,11 +202,28 @@ impl Dialogue {
             return false;
         };
         let knew = line.first.acked.is_some_and(|acked| acked >= refusal.end);
-        let told = knew && is_final(refusal.code) && self.client.is_in_order();
+        let told = knew
+            && is_final(refusal.code)
+            && self.client.is_in_order()
+            && self.is_no_rest_of_a_group(line);
         if told {
             self.ignored(Ignored { command, code: refusal.code, next });
         }
         told
+    }
+
+    /// Whether a command was certainly written after the reply was received that it acknowledges. Of a group that was
+    /// written before, the network stack may hold back the rest until something was acknowledged, and send it with the
+    /// reply's acknowledgement (RFC 9293 section 3.7.4, RFC 5681). So where groups are allowed, only a client counts that
+    /// never sent any, the second time that it goes on.
+    fn is_no_rest_of_a_group(&mut self, line: &Line<'_>) -> bool {
+        let watch = &mut self.client.conduct;
+        if watch.groups == Groups::No {
+            return true;
+        }
+        let before = watch.went_on;
+        watch.went_on = before.or(line.first.acked);
+        !self.session.pipelined && before.is_some_and(|before| line.first.acked > Some(before))
     }
 
     fn ignored(&mut self, ignored: Ignored) {
@@ -276,7 +295,10 @@ impl Dialogue {
                 watch.helo_refused = true;
                 sent_ahead(conduct, mem::take(&mut watch.unsure), watch.unsure_verb);
             }
-            (Asked::Mail, 400..) => watch.mail_refused = Some(refusal),
+            (Asked::Mail, 400..) => {
+                watch.mail_refused = Some(refusal);
+                watch.went_on = None;
+            }
             (Asked::Rcpt, 400..) => {
                 let before = watch.rcpt_refused.filter(|r| r.transaction == transaction);
                 let code = match before {
