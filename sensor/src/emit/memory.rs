@@ -55,7 +55,7 @@ pub fn worst_case(limits: &Limits, workers: usize) -> u64 {
     let session = sum([
         CONNECTION,
         size(size_of::<Session>()),
-        size(limits.helo_bytes),
+        times(3, limits.helo_bytes),
         times(2, limits.line_bytes),
         times(PENDING, limits.pending_commands),
         messages,

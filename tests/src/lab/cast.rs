@@ -225,6 +225,8 @@ pub fn config(folder: &Path) -> String {
             text.push_str(&format!("\n[hosts.\"{}\"]\nrole = \"{role}\"\n", actor.address()));
         }
     }
+    // Who is unknown is observed for ten minutes, else.
+    text.push_str("\n[detect.\"fanout.mx_query_nonmailer\"]\nobserved = \"0s\"\n");
     text
 }
 

@@ -185,6 +185,8 @@ impl Contacts {
         let lower = name::Lower::new(session.banner.as_bytes());
         let organisation = name::organisation(lower.as_bytes()).filter(|_| {
             name::any_ip(lower.as_bytes()).is_none()
+                // An enhanced status code is none.
+                && lower.as_bytes().iter().any(u8::is_ascii_alphabetic)
                 && lower.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(b))
         });
         let hash = match organisation {

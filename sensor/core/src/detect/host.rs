@@ -506,11 +506,11 @@ pub(super) fn is_empty_connect(session: &Session) -> bool {
         && !is_submission(session.flow.server.port)
 }
 
-/// Whether it was on the client to end the session well, and it is known how it did: all in the clear, and neither did
-/// the server refuse it nor say that it closes.
+/// Whether it was on the client to end the session well, and it is known how it did: neither did the server refuse it nor
+/// say, as far as can be read, that it closes. Of TLS from the first byte not even the greeting is seen.
 pub(super) fn is_left_by_client(session: &Session) -> bool {
     is_ended_by_client(session)
-        && session.visible == Visible::Plain
+        && matches!(session.visible, Visible::Plain | Visible::UntilStarttls)
         && !session.said_421
         && session.greeting_code.is_some_and(|code| code < 400)
 }
@@ -524,6 +524,7 @@ pub(super) fn is_reset_in_turn(session: &Session) -> bool {
 /// Whether the client said its name to a server that was willing, asked for nothing, and left.
 pub(super) fn is_idle_talk(session: &Session) -> bool {
     is_left_by_client(session)
+        && session.visible == Visible::Plain
         && !session.helo.is_empty()
         && session.transactions == 0
         && session.auth.attempts == 0

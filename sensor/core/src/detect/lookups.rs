@@ -108,7 +108,7 @@ impl Lookups {
     }
 
     /// For how long DNS has been seen.
-    fn seen_for(&self, at: Stamp) -> Nanos {
+    pub(super) fn seen_for(&self, at: Stamp) -> Nanos {
         at.since(self.since)
     }
 

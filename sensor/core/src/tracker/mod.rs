@@ -103,24 +103,20 @@ impl Tracker {
     pub fn push(&mut self, at: Stamp, input: Input<'_>, sink: &mut impl FactSink) {
         match input {
             Input::Frame { number, segment } => {
-                self.arrive(at, number, sink);
+                if at < self.last_at {
+                    self.counters.time_backwards += 1;
+                }
+                self.last_at = at;
+                self.expire(at, number, sink);
                 self.frame(at, number, &segment, sink);
             }
             Input::Dns { number, datagram } => {
-                self.arrive(at, number, sink);
+                self.expire(at, number, sink);
                 self.dns(at, number, &datagram, sink);
             }
             Input::Idle { number } => self.expire(at, number, sink),
             Input::Lost { .. } => self.losses += 1,
         }
-    }
-
-    fn arrive(&mut self, at: Stamp, number: u64, sink: &mut impl FactSink) {
-        if at < self.last_at {
-            self.counters.time_backwards += 1;
-        }
-        self.last_at = at;
-        self.expire(at, number, sink);
     }
 
     /// Every message in a packet of DNS. There is nothing to follow: each one says all that is known of it.

@@ -30,7 +30,7 @@ pub(in crate::detect) static MX_QUERY_NONMAILER: Entry = Entry {
         Level {
             name: "connects",
             when: "no mail host connects to port 25 of an address of a mail exchanger, within 60 seconds of the answers \
-                   that named it",
+                   that named it; a host without a role, when its DNS has been seen for `observed`",
             severity: Severity::High,
             weight: Weight::Behaviour { plane: "host", family: "dns", strong: true },
         },
@@ -42,11 +42,19 @@ pub(in crate::detect) static MX_QUERY_NONMAILER: Entry = Entry {
         },
     ],
     window: HOUR,
-    settings: &[Setting {
-        key: "names",
-        default: Value::Count(3),
-        doc: "Domains within 10 minutes that are several, 64 at most.",
-    }],
+    settings: &[
+        Setting {
+            key: "names",
+            default: Value::Count(3),
+            doc: "Domains within 10 minutes that are several, 64 at most.",
+        },
+        Setting {
+            key: "observed",
+            default: Value::Span(MINUTES_10),
+            doc: "So long DNS of a host without a role must have been seen: a mail server that is unknown, as all are when \
+                  the sensor starts, has time to be seen greeting.",
+        },
+    ],
     rule: Rule::Host(mx_query_nonmailer),
 };
 
@@ -62,6 +70,9 @@ fn mx_query_nonmailer(cx: &HostCx<'_>, happening: &Happening<'_>) -> Option<Matc
     let lookups = cx.host.lookups.as_deref()?;
     match happening {
         Happening::Opened { flow, stack: 1.. } if !is_submission(flow.server.port) => {
+            if cx.role == Role::Unknown && lookups.seen_for(cx.now) < cx.settings.span(1) {
+                return None;
+            }
             let followed = lookups.followed.as_ref().filter(|f| f.addr == flow.server.addr)?;
             Some(Match {
                 level: 0,

@@ -5,6 +5,9 @@ use crate::dns::{Lookup, kind};
 
 const NONE: [Found; 0] = [];
 
+/// What is different about a session.
+type Change = fn(&mut Session);
+
 /// Of what a rule found: its level.
 fn only(id: &str, found: &[Found]) -> Option<&'static str> {
     found.iter().find(|(known, _)| *known == id).map(|(_, level)| *level)
@@ -211,7 +214,7 @@ fn a_sweep_says_nothing() {
     }
     // Who is refused has no reason to speak, and of whom half was seen it is not known.
     for change in [
-        (|s: &mut Session| s.greeting_code = Some(554)) as fn(&mut Session),
+        (|s: &mut Session| s.greeting_code = Some(554)) as Change,
         |s| s.capture = CaptureState::ONE_SIDED,
         |s| s.close = Some(Close::ServerFin),
     ] {
@@ -278,6 +281,14 @@ fn address(id: u16, name: &str, n: usize) -> Lookup {
     Lookup { addrs: vec![server(n)], ..lookup(id, true, kind::A, name) }
 }
 
+impl Bench {
+    /// A host of which DNS need not have been seen for some time.
+    fn at_once(mut self) -> Self {
+        self.tuning.set(MX, "observed", Given::Span(0)).unwrap();
+        self
+    }
+}
+
 /// The answers to MX and A, the second so much later, then a connection so much later.
 fn follow(bench: &mut Bench, second: Nanos, third: Nanos, to: usize) -> Option<&'static str> {
     assert_eq!(bench.ask(0, &exchanges(1, "a.example", &["mx.a.example"]), None), NONE);
@@ -294,39 +305,43 @@ fn asked_and_followed() {
         (SECOND, 61 * SECOND, 7, None),
         (SECOND, SECOND, 8, None),
     ] {
-        assert_eq!(follow(&mut Bench::new(), second, third, to), expected, "{second} {third} {to}");
+        assert_eq!(
+            follow(&mut Bench::new().at_once(), second, third, to),
+            expected,
+            "{second} {third} {to}"
+        );
     }
     for role in [Role::Mta, Role::Gateway, Role::Monitor, Role::Scanner] {
-        assert_eq!(follow(&mut Bench::of(role), SECOND, SECOND, 7), None, "{role:?}");
+        assert_eq!(follow(&mut Bench::of(role).at_once(), SECOND, SECOND, 7), None, "{role:?}");
     }
     assert_eq!(follow(&mut Bench::of(Role::App), SECOND, SECOND, 7), Some("connects"));
-    let mut greeted = Bench::new();
+    let mut greeted = Bench::new().at_once();
     greeted.host.note_greeting();
     assert_eq!(follow(&mut greeted, SECOND, SECOND, 7), None);
-    let mut resolver = Bench::new();
+    let mut resolver = Bench::new().at_once();
     resolver.host.note_resolver();
     assert_eq!(follow(&mut resolver, SECOND, SECOND, 7), None);
     // What was asked for reading, not for sending.
-    let mut bench = Bench::new();
+    let mut bench = Bench::new().at_once();
     bench.ask(0, &address(2, "www.a.example", 7), None);
     assert_eq!(only(MX, &bench.opened(SECOND, 7)), None);
 }
 
 #[test]
 fn addresses_beside_the_exchangers_and_a_domain_without() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new().at_once();
     let beside = Lookup { addrs: vec![server(7)], ..exchanges(1, "a.example", &["mx.a.example"]) };
     bench.ask(0, &beside, None);
     assert_eq!(only(MX, &bench.opened(SECOND, 7)), Some("connects"));
     // The domain itself takes mail where there is no MX record; where there is no such name it does not.
     for (rcode, expected) in [(0, Some("connects")), (3, None)] {
-        let mut bench = Bench::new();
+        let mut bench = Bench::new().at_once();
         bench.ask(0, &Lookup { rcode, ..exchanges(1, "a.example", &[]) }, None);
         bench.ask(0, &address(2, "a.example", 7), None);
         assert_eq!(only(MX, &bench.opened(SECOND, 7)), expected, "{rcode}");
     }
     // Without recursion: a resolver at work.
-    let mut bench = Bench::new();
+    let mut bench = Bench::new().at_once();
     let iterative = Lookup {
         recursion_desired: false,
         addrs: vec![server(7)],
@@ -334,6 +349,23 @@ fn addresses_beside_the_exchangers_and_a_domain_without() {
     };
     bench.ask(0, &iterative, None);
     assert_eq!(only(MX, &bench.opened(SECOND, 7)), None);
+}
+
+/// A mail server has time to be seen greeting.
+#[test]
+fn a_stranger_is_observed_before_it_is_judged() {
+    for (role, seen, expected) in [
+        (Role::Unknown, 10 * MINUTE - 1, None),
+        (Role::Unknown, 10 * MINUTE, Some("connects")),
+        (Role::App, 0, Some("connects")),
+    ] {
+        let mut bench = Bench::of(role);
+        bench.ask(0, &address(9, "www.example", 900), None);
+        let beside =
+            Lookup { addrs: vec![server(7)], ..exchanges(1, "a.example", &["mx.a.example"]) };
+        bench.ask(seen, &beside, None);
+        assert_eq!(only(MX, &bench.opened(seen, 7)), expected, "{role:?} {seen}");
+    }
 }
 
 #[test]
@@ -532,13 +564,13 @@ fn aborts() {
             (0..bad).map(|n| only(RST, &bench.ended(0, &aborted(n % servers)))).last().unwrap();
         assert_eq!(last, expected, "{outbound} {good} {bad} {servers}");
     }
-    let innocent: [(&str, fn(&mut Session)); 7] = [
+    let innocent: [(&str, Change); 7] = [
         ("it had answered", |s| s.reset_in_turn = false),
         ("after FIN", |s| s.close = Some(Close::ClientFin)),
         ("after QUIT", |s| s.close = Some(Close::Quit)),
         ("421", |s| s.said_421 = true),
         ("refused", |s| s.greeting_code = Some(554)),
-        ("under TLS", |s| s.visible = Visible::UntilStarttls),
+        ("headers only", |s| s.visible = Visible::Headers),
         ("a gap", |s| s.capture = CaptureState::GAP),
     ];
     for (why, change) in innocent {
@@ -585,7 +617,7 @@ fn hello_and_goodbye() {
         let mut bench = Bench::of(role);
         (0..90).for_each(|n| assert_eq!(only(LOOP, &bench.ended(n, &idle(0))), None));
     }
-    let innocent: [(&str, fn(&mut Session)); 6] = [
+    let innocent: [(&str, Change); 6] = [
         ("mail", |s| s.transactions = 1),
         ("AUTH", |s| s.auth.attempts = 1),
         ("STARTTLS", |s| s.starttls = Starttls::Refused),
