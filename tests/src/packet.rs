@@ -65,6 +65,32 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// A TCP packet of a client without anything that is special about it.
+    pub fn between(src: SocketAddr, dst: SocketAddr) -> Self {
+        Self {
+            at: 0,
+            skew: 0,
+            conn: Some(0),
+            from: Side::Client,
+            src,
+            dst,
+            seq: 0,
+            ack: 0,
+            flags: Flags::default(),
+            window: 64_000,
+            ttl: 64,
+            options: Vec::new(),
+            payload: Vec::new(),
+            fragmented: None,
+            snap: None,
+            vlan: None,
+            dns: None,
+            point: 0,
+            also: Vec::new(),
+            fixed: false,
+        }
+    }
+
     /// The sequence space that it takes.
     pub fn span(&self) -> u32 {
         let flags =

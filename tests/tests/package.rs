@@ -54,6 +54,10 @@ fn it_installs_watches_and_goes_without_a_trace() {
     host.says_hello_as("localhost");
     let finding = host.line("a finding", |line| line["rule"]["id"] == "helo.localhost");
     assert_eq!(finding["source"]["ip"], MAIL.to_string());
+    let sensor =
+        host.line("the sensor's line", |line| !line["botlike"]["sensor"]["rung"].is_null());
+    let by_probe = sensor["botlike"]["sensor"]["rung"] == "tcx";
+    assert_eq!(host.attached() > 0, by_probe, "{sensor}");
     host.until("the finding in the journal", || {
         host.run("journalctl --unit botlike --no-pager").contains("helo.localhost")
     });
@@ -177,7 +181,9 @@ impl Host {
     }
 
     fn is_active(&self) {
-        self.until("the service", || self.property("ActiveState") != "activating");
+        self.until("the service", || {
+            self.property("ActiveState") != "activating" || self.property("NRestarts") != "0"
+        });
         let state = (self.property("ActiveState"), self.property("NRestarts"));
         assert_eq!(state, ("active".into(), "0".into()), "{}", self.journal());
         assert_eq!(self.property("UnitFileState"), "enabled");

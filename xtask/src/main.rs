@@ -35,6 +35,11 @@ usage: cargo xtask COMMAND
   bench [OPTIONS] [NAME…]  make the captures once, measure botlike and its peers, write docs/BENCHMARKS.md
       --rounds N           rounds (5)
       --quick              small captures, one round, nothing written under docs/
+  bench live [OPTIONS]     what watching costs a mail host, beside no sensor and tcpdump, for docs/BENCHMARKS.md
+      --rounds N           rounds (12)
+      --seed N             the order of the rounds (of the clock)
+      --botlike FILE       this program instead of one that is built
+      --quick              a look in two minutes, nothing written under docs/
   bench captures           only make the captures
   bench flows              what a tracked flow costs, for docs/BENCHMARKS.md
   bench damage             lossy, SYN-less and one-sided copies compared with tshark, for docs/DAMAGE.md

@@ -32,7 +32,7 @@ fn toolchain(libraries: &[&str]) -> Result<()> {
 
 /// Makes sure that a static program can be built for `target`: its standard library, and a C compiler for musl.
 pub(crate) fn static_toolchain(target: &str) -> Result<()> {
-    build_libraries()?;
+    compiler()?;
     let library = run::output(run::rustc().args(["--print", "target-libdir", "--target", target]))?;
     if !Path::new(library.trim()).is_dir() {
         if run::which("rustup").is_none() {

@@ -12,7 +12,7 @@ use botlike::source::live::tcx::{Options, Tcx};
 use botlike::source::live::{Interest, Interface, Observe, Point, Rung, RungError};
 use botlike_core::wire::LinkType;
 use botlike_tests::frame::{Framer, Link};
-use botlike_tests::packet::{Flags, Packet, Side};
+use botlike_tests::packet::{Flags, Packet};
 use botlike_tests::skip::{self, Kind};
 
 /// Nothing here takes a tenth of it; a hang must not last for ever.
@@ -178,28 +178,7 @@ pub(crate) fn tun(name: &str) -> io::Result<std::fs::File> {
 /// A TCP packet.
 pub(crate) fn tcp(src: &str, dst: &str, flags: Flags, seq: u32, payload: &[u8]) -> Packet {
     let (src, dst): (SocketAddr, SocketAddr) = (src.parse().unwrap(), dst.parse().unwrap());
-    Packet {
-        at: 0,
-        skew: 0,
-        conn: Some(0),
-        from: Side::Client,
-        src,
-        dst,
-        seq,
-        ack: 0,
-        flags,
-        window: 64_000,
-        ttl: 64,
-        options: Vec::new(),
-        payload: payload.to_vec(),
-        fragmented: None,
-        snap: None,
-        vlan: None,
-        point: 0,
-        also: Vec::new(),
-        fixed: false,
-        dns: None,
-    }
+    Packet { seq, flags, payload: payload.to_vec(), ..Packet::between(src, dst) }
 }
 
 /// A UDP datagram.

@@ -248,23 +248,11 @@ pub(crate) fn segment(at: u64, from: Side, client: [u8; 4], port: u16, seq: u32)
     let (src, dst) = if from == Side::Client { (client, server) } else { (server, client) };
     Packet {
         at: 1_795_000_000_000_000_000 + at,
-        skew: 0,
-        conn: Some(0),
         from,
-        src,
-        dst,
         seq,
-        ack: 0,
         flags: Flags::ACK,
         window: 64_240,
-        ttl: 64,
-        options: Vec::new(),
-        payload: Vec::new(),
-        fragmented: None,
-        snap: None,
-        vlan: None,
-        fixed: false,
-        dns: None,
+        ..Packet::between(src, dst)
     }
 }
 

@@ -47,3 +47,35 @@ fn what_it_says_of_defaults_is_true() {
         assert!(row.is_some_and(|row| row.contains(&format!("| `{value}` |"))), "{key}: {row:?}");
     }
 }
+
+/// Those who rotate and ship the lines mean the file that the configuration writes, and the index that the template is for.
+#[test]
+fn the_files_beside_it_agree() {
+    let vector = include_str!("../../../deploy/vector/botlike.yaml");
+    let fluent_bit = include_str!("../../../deploy/fluent-bit/botlike.yaml");
+    let rotation = include_str!("../../../deploy/systemd/botlike.logrotate");
+    let unit = include_str!("../../../deploy/systemd/botlike.service");
+    let file = "/var/log/botlike/botlike.jsonl";
+    assert!(CONFIG.contains(&format!("\nfile = \"{file}\"\nformat = \"json\"\n")));
+    assert!(vector.contains(&format!("include: [{file}]")));
+    assert!(fluent_bit.contains(&format!("path: {file}\n")));
+    assert!(
+        rotation.contains("/var/log/botlike/*.jsonl {")
+            && unit.contains("\nLogsDirectory=botlike\n")
+    );
+    // Renamed, then told by a signal: a copy that is cut loses lines.
+    let orders = rotation.lines().filter(|line| !line.starts_with('#'));
+    assert!(!orders.clone().any(|line| line.contains("copytruncate")));
+    assert!(orders.clone().any(|line| line.contains("--signal=HUP")));
+    // What they read is what the lines have.
+    for text in [vector, fluent_bit] {
+        assert!(text.contains("\"@timestamp\"") && !text.contains('\t'));
+    }
+    let template = botlike(["schema", "--format", "index-template"]).quietly(0);
+    assert!(
+        template.text().contains("\"logs-botlike*-*\"")
+            && template.text().contains("\"@timestamp\"")
+    );
+    assert!(fluent_bit.contains("index: logs-botlike-default\n"));
+    assert!(vector.contains("type: logs, dataset: botlike, namespace: default"));
+}

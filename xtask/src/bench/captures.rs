@@ -133,7 +133,7 @@ impl Recipe {
     }
 
     fn traffic(&self, draft: &PathBuf, sessions: u32, quick: bool) -> Result<()> {
-        let lab = Lab::new()?;
+        let lab = Lab::new(false)?;
         match self.content {
             Content::Plain(bytes) => {
                 let _sink = sink(&lab)?;
@@ -155,7 +155,7 @@ impl Recipe {
                 let address = format!("{SERVER}:8080");
                 let _bulk_sink = lab.serve(&own(&["bulk-sink", &address])?, 8080)?;
                 let megabytes = if quick { quick_megabytes } else { megabytes };
-                let bulk = own(&["bulk-source", &address, &megabytes.to_string()])?;
+                let bulk = own(&["bulk-source", &address, &megabytes.to_string(), "65536"])?;
                 lab.capture(draft, || {
                     let bulk = Running::start(&mut lab.inside(End::Client, &bulk))?;
                     let begin = Instant::now();
@@ -176,7 +176,7 @@ impl Recipe {
 }
 
 /// smtp-sink will not be root. As another user it would outlive this program if that were killed: hence the `timeout`.
-fn sink(lab: &Lab) -> Result<Running> {
+pub(super) fn sink(lab: &Lab) -> Result<Running> {
     let sink = tools::find("smtp-sink")?.command();
     let mut command = Command::new("timeout");
     command.arg("1800").arg(sink.get_program()).args(["-u", "nobody", "-h", "mx.bench.example"]);
@@ -288,12 +288,13 @@ pub(super) fn bulk_sink(address: &str) -> Result<()> {
     Ok(())
 }
 
-/// Sends so many megabytes over four connections, at most 100 megabytes a second, so that mail passes between them.
-pub(super) fn bulk_source(address: &str, megabytes: u64) -> Result<()> {
+/// Sends so many megabytes over four connections, at most 100 megabytes a second, so that mail passes between them; so many
+/// bytes at a time.
+pub(super) fn bulk_source(address: &str, megabytes: u64, chunk: u32) -> Result<()> {
     let mut connections =
         [address; 4].map(TcpStream::connect).into_iter().collect::<Result<Vec<_>, _>>()?;
     let chunk: Vec<u8> =
-        (0..1_u32 << 16).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+        (0..chunk).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
     let begin = Instant::now();
     for number in 0..megabytes << 4 {
         let at = usize::try_from(number)? % connections.len();

@@ -5,7 +5,7 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -35,9 +35,10 @@ pub(super) struct Lab {
 }
 
 impl Lab {
-    pub(super) fn new() -> Result<Self> {
+    /// With frames as they are on a wire, or with the super-packets of an interface that leaves segmentation to hardware.
+    pub(super) fn new(offload: bool) -> Result<Self> {
         if !run::is_root() || run::which("unshare").is_none() || run::which("nsenter").is_none() {
-            bail!("making captures needs root, unshare and nsenter (network namespaces)");
+            bail!("network namespaces need root, unshare and nsenter");
         }
         let lab = Self { client: holder()?, server: holder()? };
         let ip = tools::find("ip")?;
@@ -50,9 +51,10 @@ impl Lab {
                 end,
                 ip.command().args(["address", "add", &format!("{address}/24"), "dev", "wire0"]),
             ))?;
-            // Frames as they are on a wire, not the super-packets of an interface that leaves segmentation to hardware.
-            let off = ["-K", "wire0", "tso", "off", "gso", "off", "gro", "off", "tx", "off"];
-            run::output(&mut lab.inside(end, tools::find("ethtool")?.command().args(off)))?;
+            if !offload {
+                let off = ["-K", "wire0", "tso", "off", "gso", "off", "gro", "off", "tx", "off"];
+                run::output(&mut lab.inside(end, tools::find("ethtool")?.command().args(off)))?;
+            }
             for device in ["lo", "wire0"] {
                 run::run(&mut lab.inside(end, ip.command().args(["link", "set", device, "up"])))?;
             }
@@ -71,6 +73,15 @@ impl Lab {
         inside.arg(command.get_program()).args(command.get_args());
         inside.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         inside
+    }
+
+    /// The file of that name under `/proc/PID` of a process at one end.
+    pub(super) fn proc(&self, end: End, name: &str) -> PathBuf {
+        let holder = match end {
+            End::Client => &self.client,
+            End::Server => &self.server,
+        };
+        PathBuf::from(format!("/proc/{}/{name}", holder.child.id()))
     }
 
     /// Starts a command in the background; it ends with what is returned. Waits until something listens on the port.
@@ -147,6 +158,18 @@ fn holder() -> Result<Running> {
     bail!("unshare made no network namespace")
 }
 
+/// A process that is started with this command is told to end when this program ends, however it does.
+pub(super) fn ends_with_us(command: &mut Command) {
+    // SAFETY: between fork and exec only prctl is called, which is safe there: it allocates nothing, takes no lock
+    // and only marks the new process to be ended when this thread ends.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
+
 /// A process that is told to end when this is dropped, or when this program dies.
 pub(super) struct Running {
     child: Child,
@@ -154,14 +177,7 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn start(command: &mut Command) -> Result<Self> {
-        // SAFETY: between fork and exec only prctl is called, which is safe there: it allocates nothing, takes no lock
-        // and only marks the new process to be ended when this thread ends.
-        unsafe {
-            command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
-                0 => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
-            });
-        }
+        ends_with_us(command);
         Ok(Self {
             child: command
                 .spawn()
@@ -179,7 +195,27 @@ impl Running {
         }
     }
 
-    fn signal(&self, signal: libc::c_int) {
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Waits for its end, but not for ever: `None` if it did not come.
+    pub(super) fn wait(&mut self, at_most: Duration) -> Result<Option<ExitStatus>> {
+        let patience = Instant::now() + at_most;
+        while Instant::now() < patience {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(Some(status));
+            }
+            sleep(Duration::from_millis(10));
+        }
+        Ok(None)
+    }
+
+    pub(super) fn signal(&self, signal: libc::c_int) {
         // SAFETY: kill only sends a signal; the process is ours and was not yet waited for, so its number is still its own.
         let _ = unsafe { libc::kill(self.child.id().cast_signed(), signal) };
     }

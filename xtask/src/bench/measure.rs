@@ -22,6 +22,7 @@ pub(super) struct Usage {
 pub(super) fn run(command: &mut Command, out: &Path) -> Result<Usage> {
     let errors = out.with_extension("err");
     command.stdin(Stdio::null()).stdout(File::create(out)?).stderr(File::create(&errors)?);
+    super::lab::ends_with_us(command);
     let begin = Instant::now();
     let child =
         command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))?;

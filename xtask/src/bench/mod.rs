@@ -1,9 +1,10 @@
-//! `cargo xtask bench …`: what reading costs, beside the peers, and what damage does.
+//! `cargo xtask bench …`: what reading and watching cost, beside the peers, and what damage does.
 
 mod captures;
 mod damage;
 mod flows;
 mod lab;
+mod live;
 mod measure;
 mod pcap;
 mod peers;
@@ -14,14 +15,17 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run;
-
 pub(crate) fn main(args: &[&str]) -> Result<ExitCode> {
     match args {
         ["bulk-sink", address] => return captures::bulk_sink(address).map(|()| ExitCode::SUCCESS),
-        ["bulk-source", address, megabytes] => {
-            return captures::bulk_source(address, megabytes.parse()?).map(|()| ExitCode::SUCCESS);
+        ["bulk-source", address, megabytes, chunk] => {
+            return captures::bulk_source(address, megabytes.parse()?, chunk.parse()?)
+                .map(|()| ExitCode::SUCCESS);
         }
+        ["mail-source", args @ ..] => {
+            return live::mail_source(args).map(|()| ExitCode::SUCCESS);
+        }
+        ["live", args @ ..] => return live::main(args).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     let mut rounds = 5;
@@ -88,17 +92,13 @@ fn reading(args: &[&str], names: &[&str], rounds: usize, quick: bool) -> Result<
     let whole = names.is_empty() && !quick;
     let flows = if names.is_empty() { Some(flows::measure(rounds, quick)?) } else { None };
     let command = ["cargo xtask bench", &args.join(" ")].join(" ").trim().to_owned();
-    let page =
-        report::Results { command, rounds, captures: &captures, peers: &peers, runs, flows }.page();
+    let results =
+        report::Results { command, rounds, captures: &captures, peers: &peers, runs, flows };
     if !whole {
-        println!("{page}");
+        println!("{}", results.part());
         return Ok(());
     }
-    let path = run::root().join("docs/BENCHMARKS.md");
-    std::fs::create_dir_all(run::root().join("docs"))?;
-    std::fs::write(&path, page)?;
-    println!("wrote docs/BENCHMARKS.md");
-    Ok(())
+    report::renew(report::Part::Reading, &results.part())
 }
 
 /// A reader that is fast because it overlooks what it reads is not measured.

@@ -32,22 +32,24 @@ struct Packager {
     features: &'static [&'static str],
 }
 
+/// Who answers for packages that somebody made for himself.
+const MAINTAINER: &str = "The botlike authors <botlike@localhost>";
+
 /// How much is wanted.
-#[derive(Default)]
 struct Options {
     dev: bool,
-    maintainer: Option<String>,
+    maintainer: String,
 }
 
 pub(crate) fn main(args: &[&str]) -> Result<ExitCode> {
-    let mut options = Options::default();
+    let mut options = Options { dev: false, maintainer: MAINTAINER.into() };
     let mut args = args.iter();
     while let Some(&arg) = args.next() {
         match arg {
             "--dev" => options.dev = true,
             "--maintainer" => {
                 let who = args.next().context("--maintainer needs \"NAME <ADDRESS>\"")?;
-                options.maintainer = Some((*who).to_owned());
+                options.maintainer = (*who).to_owned();
             }
             _ => bail!("dist does not know {arg:?}"),
         }
@@ -60,7 +62,7 @@ pub(crate) fn main(args: &[&str]) -> Result<ExitCode> {
 
 /// A Debian package of the development build, for the test that installs it.
 pub(crate) fn for_tests() -> Result<PathBuf> {
-    let made = make(&Options { dev: true, maintainer: None })?;
+    let made = make(&Options { dev: true, maintainer: MAINTAINER.into() })?;
     let deb = made.into_iter().find(|file| file.extension().is_some_and(|kind| kind == "deb"));
     deb.context("cargo-deb made no package")
 }
@@ -76,7 +78,7 @@ fn make(options: &Options) -> Result<Vec<PathBuf>> {
     let version = version()?;
     let stage = folder.join("stage");
     let program = build(options.dev)?;
-    stage::gather(&program, &stage, &version)?;
+    stage::gather(&program, &stage, &version, &options.maintainer)?;
 
     let mut made = Vec::new();
     let binary = folder.join(format!("botlike-{version}-x86_64-linux"));
@@ -130,9 +132,7 @@ fn deb(stage: &Path, folder: &Path, version: &str, options: &Options) -> Result<
     } else {
         command.args(["--compress-type", "gz"]);
     }
-    if let Some(who) = &options.maintainer {
-        command.arg("--maintainer").arg(who);
-    }
+    command.arg("--maintainer").arg(&options.maintainer);
     run::output(&mut command)?;
     Ok(file)
 }

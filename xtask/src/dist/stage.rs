@@ -35,7 +35,7 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 /// Makes the stage anew: the program, what the program says of itself, and what lies in the tree.
-pub(super) fn gather(program: &Path, stage: &Path, version: &str) -> Result<()> {
+pub(super) fn gather(program: &Path, stage: &Path, version: &str, maintainer: &str) -> Result<()> {
     if stage.exists() {
         std::fs::remove_dir_all(stage)?;
     }
@@ -64,7 +64,7 @@ pub(super) fn gather(program: &Path, stage: &Path, version: &str) -> Result<()> 
     let notices = licences::notices(super::TARGET)?;
     std::fs::write(stage.join("doc/THIRD-PARTY.txt"), &notices)?;
     std::fs::write(stage.join("licenses/THIRD-PARTY.txt"), &notices)?;
-    std::fs::write(stage.join("debian/changelog"), changelog(version)?)?;
+    std::fs::write(stage.join("debian/changelog"), changelog(version, maintainer)?)?;
     let manifest = std::fs::read_to_string(root.join("deploy/packages.toml"))?;
     std::fs::write(
         stage.join("Cargo.toml"),
@@ -95,13 +95,13 @@ pub(super) fn date() -> Result<u64> {
 }
 
 /// The changelog of the Debian package, which points to that of the project.
-fn changelog(version: &str) -> Result<String> {
+fn changelog(version: &str, maintainer: &str) -> Result<String> {
     let seconds = format!("@{}", date()?);
     let date =
         run::output(Command::new("date").env("LC_ALL", "C").args(["-u", "-R", "-d", &seconds]))?;
     Ok(format!(
-        "botlike ({version}-1) unstable; urgency=medium\n\n  * Changes are told in CHANGELOG.md beside this file.\n\n \
-         -- The botlike authors  {}\n",
+        "botlike ({version}-1) unstable; urgency=medium\n\n  * Changes are told in changelog.gz beside this file.\n\n \
+         -- {maintainer}  {}\n",
         date.trim()
     ))
 }

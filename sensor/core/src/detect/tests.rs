@@ -12,7 +12,8 @@ use super::host::{Happening, Host, Reached, Role, Terms};
 use super::*;
 use crate::base::{Endpoint, Flow, HOUR, Limits, MINUTE, Nanos, SECOND, Stamp};
 use crate::smtp::{
-    Capability, CaptureState, Close, Conduct, FalseEnd, Foreign, HeloVerb, Ignored, Starttls, Visible,
+    Capability, CaptureState, Close, Conduct, FalseEnd, Foreign, HeloVerb, Ignored, Starttls,
+    Visible,
 };
 
 mod flows;

@@ -50,7 +50,8 @@ pub(in super::super) static CHANGES_IN_SESSION: Entry = Entry {
             })
         },
         admits: |subject, level| {
-            let exempt = is_submission(subject.session.flow.server.port) || subject.role.is_prober();
+            let exempt =
+                is_submission(subject.session.flow.server.port) || subject.role.is_prober();
             (!exempt).then_some(level)
         },
         sessions: None,
@@ -82,10 +83,12 @@ pub(in super::super) static MISSING: Entry = Entry {
         matches: |cx, event| {
             let session = cx.session;
             let missing = matches!(event, FlowEvent::Closed) && session.conduct.no_helo;
-            (missing && session.capture.is_empty() && session.greeting_code.is_some()).then(|| Match {
-                level: 0,
-                value: 0,
-                evidence: vec![evidence("first_command", EvidenceValue::Word("MAIL"))],
+            (missing && session.capture.is_empty() && session.greeting_code.is_some()).then(|| {
+                Match {
+                    level: 0,
+                    value: 0,
+                    evidence: vec![evidence("first_command", EvidenceValue::Word("MAIL"))],
+                }
             })
         },
         admits: |subject, level| {

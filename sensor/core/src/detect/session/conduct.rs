@@ -260,11 +260,7 @@ pub(in super::super) static ERROR_FLOOD: Entry = Entry {
             default: Value::Count(10),
             doc: "Replies of 500 to 504 to commands outside of a transaction.",
         },
-        Setting {
-            key: "unknown",
-            default: Value::Count(20),
-            doc: "Lines that are no command.",
-        },
+        Setting { key: "unknown", default: Value::Count(20), doc: "Lines that are no command." },
         Setting {
             key: "junk",
             default: Value::Count(100),

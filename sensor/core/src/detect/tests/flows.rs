@@ -128,10 +128,18 @@ fn user_agents_are_not_judged_by_their_names() {
     for port in [465, 587, 2525] {
         let mut case = Case::plain();
         case.server.port = port;
-        for helo in
-            ["45.0.3.10", "[192.168.1.20]", "laptop", "localhost", "dyn-12.access.example.net",
-             "mac.local", "my_pc", "", "user", "desktop-1a2b3c4"]
-        {
+        for helo in [
+            "45.0.3.10",
+            "[192.168.1.20]",
+            "laptop",
+            "localhost",
+            "dyn-12.access.example.net",
+            "mac.local",
+            "my_pc",
+            "",
+            "user",
+            "desktop-1a2b3c4",
+        ] {
             assert_eq!(case.helo(helo), [], "{helo} at {port}");
         }
         // What nothing honest says guesses passwords there.
@@ -285,10 +293,7 @@ fn bad() -> Vec<(Conduct, Found)> {
     let foreign = |foreign| Conduct { foreign: Some(foreign), ..Conduct::default() };
     vec![
         (Conduct { no_helo: true, ..Conduct::default() }, ("helo.missing", "missing")),
-        (
-            Conduct { ahead: 2, ..Conduct::default() },
-            ("session.unauthorised_pipelining", "ahead"),
-        ),
+        (Conduct { ahead: 2, ..Conduct::default() }, ("session.unauthorised_pipelining", "ahead")),
         (
             Conduct { ignored: 1, first_ignored: Some(ignored), ..Conduct::default() },
             ("session.ignores_rejection", "goes_on"),

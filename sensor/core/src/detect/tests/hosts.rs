@@ -546,7 +546,9 @@ fn domains_of_recipients() {
         session
     };
     let victim = ("helo.victim_name", "recipients");
-    for (domains, every, expected) in [(4, MINUTE, false), (5, MINUTE, true), (5, 16 * MINUTE, false)] {
+    for (domains, every, expected) in
+        [(4, MINUTE, false), (5, MINUTE, true), (5, 16 * MINUTE, false)]
+    {
         let mut bench = Bench::new();
         let mut found = Vec::new();
         for n in 0..domains {
@@ -568,7 +570,11 @@ fn names_made_up_at_random() {
         (&names[..2], MINUTE, false),
         (&names, 31 * MINUTE, false),
         (&["xkqjzvbt.example.com", "xkqjzvbt.example.com", "qhwzfxkd.example.com"], MINUTE, false),
-        (&["outbound-smtp17.example.com", "blumenwiese.net", "schwimmverein-nord.org"], MINUTE, false),
+        (
+            &["outbound-smtp17.example.com", "blumenwiese.net", "schwimmverein-nord.org"],
+            MINUTE,
+            false,
+        ),
         (&["3f4e5a6b7c8d", "4f4e5a6b7c8e", "5f4e5a6b7c8f"], MINUTE, false),
         (&["web-7d9f8b6c5d-x2x4z", "web-xqzvbwjk-a", "ip-10-0-0-1"], MINUTE, false),
     ] {
