@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use botlike::config::Config;
 use botlike::emit::{Json, Output, Outputs, Style};
-use botlike::run::{Pipeline, Printer, settings};
+use botlike::run::{Pipeline, Printer, Settings, settings};
 use botlike::source::{Captures, Frame, Options};
 use botlike_core::base::Stamp;
 use botlike_core::wire::LinkType;
@@ -33,10 +33,9 @@ pub fn open(config: &str, workers: usize) -> Result<Box<dyn Player>, String> {
 /// What `botlike read` writes for these captures, and whether it met an error on the way.
 pub fn read(captures: &[PathBuf], workers: usize) -> Result<(Vec<u8>, bool), String> {
     let config = Config { workers, ..Config::default() };
-    let mut sensor = Sensor::new(&config);
+    let mut sensor = Sensor::with(&config, captures.len() == 1);
     let (mut captures, errors) = Captures::open(captures, &Options::default());
     while captures.step() {
-        captures.take_ended().into_iter().for_each(|iface| sensor.pipeline.ended(iface));
         let Some(frame) = captures.frame() else { break };
         sensor.pipeline.frame(&frame);
         let lost = captures.lost();
@@ -60,6 +59,10 @@ struct Sensor {
 
 impl Sensor {
     fn new(config: &Config) -> Self {
+        Self::with(config, true)
+    }
+
+    fn with(config: &Config, points: bool) -> Self {
         let lines = Lines::default();
         let style = Style {
             observer: config.name.clone(),
@@ -69,7 +72,8 @@ impl Sensor {
         };
         let output = Output::new("lines", Box::new(Json::new(style)), Box::new(lines.clone()));
         let printer = Printer::new(config, Outputs::new(vec![output]));
-        Self { pipeline: Pipeline::new(&settings(config), printer), lines }
+        let settings = Settings { points, ..settings(config) };
+        Self { pipeline: Pipeline::new(&settings, printer), lines }
     }
 }
 

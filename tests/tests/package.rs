@@ -46,7 +46,7 @@ fn it_installs_watches_and_goes_without_a_trace() {
     host.link();
 
     let before = host.inventory();
-    host.run("dpkg -i /root/package.deb");
+    host.run("dpkg -i /srv/package.deb");
     host.is_active();
     host.restrictions_hold();
     host.files_are_whose_they_should_be();
@@ -78,7 +78,7 @@ fn it_installs_watches_and_goes_without_a_trace() {
 
     // Installing again is an upgrade: the service runs on, as another process.
     let first = host.main_process();
-    host.run("dpkg -i /root/package.deb");
+    host.run("dpkg -i /srv/package.deb");
     host.is_active();
     assert_ne!(host.main_process(), first);
 

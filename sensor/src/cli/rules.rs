@@ -113,7 +113,7 @@ pub(super) fn explain(rules: Entries, id: &str) -> Result<String, String> {
 }
 
 fn setting(out: &mut String, key: &str, default: &str, doc: &str) {
-    let _ = writeln!(out, "  {key} = {default}");
+    wrapped(out, "  ", &format!("{key} = {default}"));
     wrapped(out, "    ", doc);
 }
 

@@ -49,6 +49,8 @@ pub struct Settings {
     pub hold_after: Nanos,
     /// Key of the hash tables.
     pub seed: u64,
+    /// Of what several interfaces show, what one of them shows is taken, and copies are passed over.
+    pub points: bool,
     /// Worker threads; 1: none.
     pub workers: usize,
 }
@@ -113,6 +115,18 @@ impl<S: EventSink> FactSink for ToJudge<'_, S> {
     }
 }
 
+fn front(settings: &Settings) -> Front {
+    let mut front =
+        Front::new(&settings.ports, &settings.limits).seeded(&settings.limits, settings.seed);
+    if settings.dns {
+        front = front.with_dns(&settings.ports);
+    }
+    if !settings.points {
+        front = front.with_copies();
+    }
+    front
+}
+
 impl<S: Sink> Pipeline<S> {
     /// A pipeline that has seen nothing.
     pub fn new(settings: &Settings, sink: S) -> Self {
@@ -123,12 +137,7 @@ impl<S: Sink> Pipeline<S> {
             Engine::Threads(Box::new(Threads::start(settings, sink)))
         };
         Self {
-            front: match Front::new(&settings.ports, &settings.limits)
-                .seeded(&settings.limits, settings.seed)
-            {
-                front if settings.dns => front.with_dns(&settings.ports),
-                front => front,
-            },
+            front: front(settings),
             engine,
             number: 0,
             ticked: Stamp::ZERO,
@@ -223,11 +232,6 @@ impl<S: Sink> Pipeline<S> {
             Engine::Inline { sink, .. } => sink.reopen(),
             Engine::Threads(threads) => threads.reopen(),
         }
-    }
-
-    /// Nothing more comes from this interface.
-    pub fn ended(&mut self, iface: u32) {
-        self.front.ended(iface);
     }
 
     /// The source lost packets.

@@ -112,6 +112,7 @@ pub(super) fn settings_with(config: &Config, seed: u64) -> Settings {
         tuning: judge.tuning.clone(),
         judge,
         seed,
+        points: true,
         workers: config.workers.max(1),
     }
 }
@@ -138,8 +139,8 @@ pub fn read(options: &ReadOptions) -> Result<Outcome, Box<dyn Error>> {
     let source = Options { filter: options.filter.clone() };
     let (mut captures, errors) = Captures::open(&options.captures, &source);
     errors.iter().for_each(|error| complain(error));
-    let mut pipeline =
-        Pipeline::new(&settings(&options.config), Printer::new(&options.config, outputs));
+    let settings = Settings { points: options.captures.len() == 1, ..settings(&options.config) };
+    let mut pipeline = Pipeline::new(&settings, Printer::new(&options.config, outputs));
     let bar = options.progress.then(|| Bar::new(captures.progress().total));
     let (mut frames, mut named) = (0u64, 0u32);
     loop {
@@ -154,9 +155,6 @@ pub fn read(options: &ReadOptions) -> Result<Outcome, Box<dyn Error>> {
         }
         if !captures.step() {
             break;
-        }
-        for iface in captures.take_ended() {
-            pipeline.ended(iface);
         }
         let Some(frame) = captures.frame() else { break };
         frames += 1;

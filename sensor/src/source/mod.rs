@@ -85,8 +85,6 @@ pub struct Captures {
     started: bool,
     /// The slot whose frame was reached last.
     at: usize,
-    /// Interfaces of captures that ended and were not yet told.
-    ended: Vec<u32>,
     shared: Shared,
     errors: Vec<SourceError>,
     /// What ended captures had read.
@@ -144,7 +142,6 @@ impl Captures {
             order: BinaryHeap::new(),
             started: false,
             at: 0,
-            ended: Vec::new(),
             shared: Shared::default(),
             errors: Vec::new(),
             read: 0,
@@ -216,11 +213,6 @@ impl Captures {
         }
     }
 
-    /// Interfaces from which no frame comes any more, since the last call: their captures ended.
-    pub fn take_ended(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.ended)
-    }
-
     /// Faults met since the last call, at most one for each capture.
     pub fn take_errors(&mut self) -> Vec<SourceError> {
         std::mem::take(&mut self.errors)
@@ -273,7 +265,6 @@ impl Captures {
             && let Slot::Open(reader) = std::mem::replace(slot, Slot::Ended)
         {
             self.read = self.read.saturating_add(reader.raw().read);
-            self.ended.extend(reader.interfaces());
         }
         None
     }

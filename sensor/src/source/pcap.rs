@@ -79,11 +79,6 @@ impl Pcap {
         })
     }
 
-    /// Its interface.
-    pub(super) const fn iface(&self) -> u32 {
-        self.iface
-    }
-
     /// Looks at the record at the start of `rest`.
     #[inline]
     pub(super) fn parse(&self, rest: &[u8], record: &mut Record) -> Parsed {

@@ -149,11 +149,6 @@ impl Pcapng {
         Parsed::Whole(total)
     }
 
-    /// The interfaces of this section and the one before.
-    pub(super) fn ifaces(&self) -> Vec<u32> {
-        self.interfaces.iter().map(|interface| interface.iface).chain(self.before.clone()).collect()
-    }
-
     /// The drops that the packet block `block` tells of, which [`parse`](Self::parse) found whole.
     #[inline]
     pub(super) fn account(&mut self, block: &[u8], record: &Record, shared: &mut Shared) {

@@ -122,14 +122,6 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// The interfaces that it has shown.
-    pub(super) fn interfaces(&self) -> Vec<u32> {
-        match &self.format {
-            Format::Pcap(pcap) => vec![pcap.iface()],
-            Format::Pcapng(pcapng) => pcapng.ifaces(),
-        }
-    }
-
     /// Finds out the format and reads the file header.
     pub(super) fn open(
         path: &Path,

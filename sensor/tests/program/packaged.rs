@@ -27,7 +27,7 @@ fn it_is_right_as_it_is_and_with_all_that_it_offers() {
     }
     let wrong = all.replace("method = \"auto\"", "method = \"magic\"");
     let run = botlike(["check", "--config", &dir.file("wrong", wrong)]);
-    assert!(run.complaint().contains("method"), "{}", run.complaint());
+    assert!(run.complaint().contains("found \"magic\""), "{}", run.complaint());
 }
 
 #[test]

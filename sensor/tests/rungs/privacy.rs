@@ -96,7 +96,7 @@ fn the_envelope_of_others_is_nowhere_in_memory() {
         let ring = |lines: &[String]| lines.iter().any(|line| line.contains("socket:["));
         let found = mappings_with(SEEN);
         assert!(ring(&found), "the ring is searched, and has what may pass: {found:?}");
-        assert_eq!(mappings_with(SECRET), [String::new(); 0]);
+        assert!(mappings_with(SECRET).is_empty());
 
         // The same at an interface of one's own: there it is found, so that the search can fail.
         rung.attach(&point(1, "lo", Observe::Full)).expect("attached");

@@ -1,5 +1,5 @@
 # The inside of a machine: run by `unshare` in new mount, UTS, IPC, process, network and cgroup namespaces.
-# $1: the tree, $2: a folder to mount on, $3: a file that goes in as /root/package.deb
+# $1: the tree, $2: a folder to mount on, $3: a file that goes in as /srv/package.deb
 set -e
 base=$1 here=$2 package=$3
 
@@ -12,7 +12,7 @@ if ! mount -t overlay -o "lowerdir=$base,upperdir=$here/changes,workdir=$here/wo
 	mount --bind "$root" "$root"
 	cp -a "$base/." "$root/"
 fi
-cp "$package" "$root/root/package.deb"
+cp "$package" "$root/srv/package.deb"
 
 mount -t proc proc "$root/proc"
 # What is not a namespace's own is not this machine's to set.

@@ -65,7 +65,7 @@ pub enum Refusal {
 }
 
 impl Machine {
-    /// Boots a tree (see [`tree`]) with a package in it as `/root/package.deb`. `folder` is for what it needs on the host.
+    /// Boots a tree (see [`tree`]) with a package in it as `/srv/package.deb`. `folder` is for what it needs on the host.
     ///
     /// # Errors
     /// Where namespaces are not granted, or systemd does not come up.

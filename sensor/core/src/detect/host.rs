@@ -13,7 +13,7 @@ use super::lookups::Lookups;
 use super::name;
 use super::special::is_public;
 use super::window::Window;
-use crate::base::{Addr, DAY, Flow, HOUR, Limits, MINUTE, Nanos, Stamp, Text};
+use crate::base::{Addr, DAY, Flow, HOUR, Limits, MINUTE, Nanos, SECOND, Stamp, Text};
 use crate::dns::Lookup;
 use crate::smtp::{Capability, Close, Session, Starttls, Visible};
 
@@ -495,6 +495,16 @@ pub(super) fn is_end_of_client(session: &Session) -> bool {
         && session.visible == Visible::Plain
         && !session.said_421
         && session.commands > 0
+        && !is_let_go(session)
+}
+
+/// How long a connection lay idle that was kept to be used again. Postfix's smtp_connection_cache_time_limit is 2 s.
+const KEPT: Nanos = SECOND;
+
+/// Whether the client had delivered, kept the connection for more mail, and let it go when there was none: Postfix's cache
+/// of connections closes what it gives up without QUIT.
+fn is_let_go(session: &Session) -> bool {
+    session.messages > 0 && session.idle_at_fin >= KEPT
 }
 
 /// Whether the client left a server that was willing without a byte.

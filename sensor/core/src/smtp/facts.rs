@@ -287,6 +287,8 @@ pub struct Session {
     pub helo_before: Text,
     /// What the client did otherwise than the standard says.
     pub conduct: Conduct,
+    /// How long the client had been silent, it being its turn, when it closed its side; 0 where it did not, or not then.
+    pub idle_at_fin: Nanos,
     /// The client reset the connection while it was its turn: the server's last bytes were not answered.
     pub reset_in_turn: bool,
     /// Fingerprint of the client's SYN (TTL class, window, options); 0 where no SYN was seen.

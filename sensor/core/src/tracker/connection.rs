@@ -272,12 +272,16 @@ impl<S: FactSink> StreamSink for Bridge<'_, '_, S> {
         dialogue.gap(side, place, len, limits, counters, &mut ear);
     }
 
-    fn fin(&mut self, side: Side, _: Stamp) {
+    fn fin(&mut self, side: Side, at: Stamp) {
         match side {
             Side::Client => self.talk.finished[0] = true,
             Side::Server => self.talk.finished[1] = true,
         }
+        let last = self.talk.last;
         let session = self.talk.dialogue.session_mut();
+        if let (Side::Client, Some((Side::Server, since))) = (side, last) {
+            session.idle_at_fin = at.since(since);
+        }
         let by = match side {
             _ if session.quit => Close::Quit,
             Side::Client => Close::ClientFin,

@@ -52,9 +52,11 @@ impl Front {
         Self { points: Points::new(limits, seed), ..self }
     }
 
-    /// Nothing more comes from this interface: what it showed may now be shown by another.
-    pub fn ended(&mut self, iface: u32) {
-        self.points.end(iface);
+    /// Lets what several interfaces show through as often as they show it. Of captures in several files nobody knows
+    /// whether they are copies of each other or, dealt out packet by packet, the parts of one.
+    pub fn with_copies(mut self) -> Self {
+        self.points.tell_nothing_apart();
+        self
     }
 
     /// What was counted so far.

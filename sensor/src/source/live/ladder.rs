@@ -205,11 +205,8 @@ impl Ladder {
             self.points.retain(|p| p.number != point.number);
             self.changed = true;
         }
-        let choices = match interfaces::suitable(&links, &self.patterns) {
-            Ok(choices) => choices,
-            // A name that is not there now may come back.
-            Err(_) => Vec::new(),
-        };
+        // A name that is not there now may come back.
+        let choices = interfaces::suitable(&links, &self.patterns).unwrap_or_default();
         for choice in &choices {
             // Where a guest came, less of what passes the uplink may be looked at. It is never widened by itself.
             let observe = self.observe.or(choice.observe);

@@ -138,6 +138,9 @@ impl Metadata {
         let seq = segment.seq.wrapping_add(u32::from(segment.flags.contains(TcpFlags::SYN)));
         let count =
             gate(&mut flow.state, side, seq, segment.ack, segment.payload, segment.len) as usize;
+        if side == Side::Client && segment.flags.contains(TcpFlags::FIN) {
+            flow.state.fin(seq.wrapping_add(segment.len));
+        }
         count.min(segment.payload.len())
     }
 

@@ -147,7 +147,8 @@ fn wrong_with(name: &[u8]) -> Option<&'static str> {
     if name::any_ip(name).is_some() {
         return None;
     }
-    const BYTES: [(&str, fn(&u8) -> bool); 7] = [
+    type Class = (&'static str, fn(&u8) -> bool);
+    const BYTES: [Class; 7] = [
         ("control bytes", u8::is_ascii_control),
         (EIGHT_BIT, |b| !b.is_ascii()),
         ("space", |b| *b == b' '),

@@ -2,7 +2,7 @@
 //!
 //! What is captured at several interfaces shows a packet several times: on a guest's tap, on the uplink, there perhaps
 //! with another address. Each direction of a flow belongs to the point that showed it first; what other points show of it
-//! is a copy, and passed over. When the owner has shown nothing for a while ([`Limits::point_silence`]) or has ended, the
+//! is a copy, and passed over. When the owner has shown nothing for a while ([`Limits::point_silence`]), the
 //! next point that shows something takes over.
 //!
 //! A connection seen before and after address translation is one: two SYNs at different points within a short time, with
@@ -23,15 +23,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use alloc::vec::Vec;
-
 use self::handshakes::{Handshake, Handshakes};
 use self::table::{Entry, Key, Role, Side, Table};
 use super::{Datagram, Segment, TcpFlags};
 use crate::base::{Counters, Endpoint, Limits, Nanos, Stamp};
-
-/// Points of which is remembered that they ended.
-const MAX_ENDED: usize = 4096;
 
 /// Knows which point each flow belongs to.
 #[derive(Debug)]
@@ -45,8 +40,8 @@ pub(super) struct Points {
     connections: Table,
     /// Flows without connection: DNS.
     datagrams: Table,
-    /// In order.
-    ended: Vec<u32>,
+    /// Nothing is passed over.
+    off: bool,
     silence: Nanos,
 }
 
@@ -60,23 +55,14 @@ impl Points {
             handshakes: Handshakes::new(limits.point_handshakes),
             connections: table(),
             datagrams: table(),
-            ended: Vec::new(),
+            off: false,
             silence: limits.point_silence,
         }
     }
 
-    /// Nothing more comes from a point; its flows belong to whoever shows them next.
-    pub(super) fn end(&mut self, iface: u32) {
-        if !self.several {
-            if self.only == Some(iface) {
-                self.only = None;
-            }
-        } else if let Err(at) = self.ended.binary_search(&iface) {
-            if self.ended.len() >= MAX_ENDED {
-                self.ended.remove(0);
-            }
-            self.ended.insert(at.min(self.ended.len()), iface);
-        }
+    /// Takes every point for the only one from now on.
+    pub(super) fn tell_nothing_apart(&mut self) {
+        self.off = true;
     }
 
     /// Whether a segment is to be passed over, as another point shows its flow.
@@ -115,7 +101,7 @@ impl Points {
             None => self.datagrams.insert(at, key, Entry::default(), counters),
         };
         let Role::Own(sides) = &mut entry.role else { return false };
-        let copy = !side.of(sides).shows(at, iface, self.silence, &self.ended);
+        let copy = !side.of(sides).shows(at, iface, self.silence);
         counters.copies += u64::from(copy);
         copy
     }
@@ -123,6 +109,9 @@ impl Points {
     /// Whether no point but this has shown anything.
     #[inline]
     fn is_alone(&mut self, iface: u32) -> bool {
+        if self.off {
+            return true;
+        }
         if self.several {
             return false;
         }
@@ -147,7 +136,7 @@ impl Points {
         let (key, side) = Key::new(src, dst);
         let mut entry = Entry::default();
         if let Role::Own(sides) = &mut entry.role {
-            side.of(sides).shows(at, only, self.silence, &[]);
+            side.of(sides).shows(at, only, self.silence);
         }
         self.connections.insert(at, key, entry, &mut nobody);
         for note in self.handshakes.iter() {
@@ -155,7 +144,7 @@ impl Points {
             let mut entry = self.connections.peek(&key).copied().unwrap_or_default();
             entry.handshake(side, note);
             if let Role::Own(sides) = &mut entry.role {
-                side.of(sides).shows(note.at, note.iface, self.silence, &[]);
+                side.of(sides).shows(note.at, note.iface, self.silence);
             }
             self.connections.insert(note.at, key, entry, &mut nobody);
         }
@@ -164,7 +153,7 @@ impl Points {
     fn judge(&mut self, at: Stamp, segment: &Segment<'_>, counters: &mut Counters) -> bool {
         let (key, side) = Key::new(segment.src, segment.dst);
         let handshake = Handshake::of(at, segment);
-        let (silence, ended) = (self.silence, &self.ended);
+        let silence = self.silence;
         if let Some(entry) = self.connections.find(at, &key, counters)
             && !handshake.is_some_and(|note| entry.is_other(side, &note))
         {
@@ -173,7 +162,7 @@ impl Points {
             }
             let owner = match &mut entry.role {
                 Role::Own(sides) => {
-                    let copy = !side.of(sides).shows(at, segment.iface, silence, ended);
+                    let copy = !side.of(sides).shows(at, segment.iface, silence);
                     counters.copies += u64::from(copy);
                     if let (Some(note), false) = (handshake, copy) {
                         self.handshakes.push(note, counters);
@@ -222,7 +211,7 @@ impl Points {
     ) {
         let mut entry = Entry::default();
         if let Role::Own(sides) = &mut entry.role {
-            side.of(sides).shows(at, iface, self.silence, &[]);
+            side.of(sides).shows(at, iface, self.silence);
         }
         if let Some(note) = handshake {
             entry.handshake(side, &note);

@@ -55,11 +55,9 @@ pub(super) struct Owner {
 
 impl Owner {
     /// A point shows something; whether that is the owner now.
-    pub(super) fn shows(&mut self, at: Stamp, iface: u32, silence: Nanos, ended: &[u32]) -> bool {
+    pub(super) fn shows(&mut self, at: Stamp, iface: u32, silence: Nanos) -> bool {
         let owns = match self.iface {
-            Some(owner) if owner != iface => {
-                at.since(self.last) >= silence || ended.binary_search(&owner).is_ok()
-            }
+            Some(owner) if owner != iface => at.since(self.last) >= silence,
             _ => true,
         };
         if owns {

@@ -264,6 +264,17 @@ impl Rung for Tcx {
             Observe::Metadata => OBSERVE_METADATA,
             Observe::Full => OBSERVE_FULL,
         };
+        // Attached already: how far to look changes without a packet being missed.
+        if let Some(attached) = self.points.get_mut(&index)
+            && !attached.links.is_empty()
+            && attached.point.interface == point.interface
+        {
+            attached.point = point.clone();
+            return self
+                .interfaces
+                .insert(index, observe, 0)
+                .map_err(|error| fail(help::cause(&error)));
+        }
         self.detach(index);
         self.interfaces.insert(index, observe, 0).map_err(|error| fail(help::cause(&error)))?;
         let attached = Attached { point: point.clone(), links: Vec::new() };
