@@ -58,6 +58,7 @@ fn examine(scene: Scene, allowed: &BTreeSet<&str>, least: Least) {
         Err(Refusal::Skip(why)) => return skip("mta", &why),
         Err(Refusal::Failed(why)) => panic!("the laboratory failed: {why}"),
     };
+    botlike_tests::skip::ran(botlike_tests::skip::Kind::Mta, scene.name());
     let truth = Truth::read(&outcome);
     for (mta, capture) in &outcome.captures {
         truth.is_rich(*mta, least);

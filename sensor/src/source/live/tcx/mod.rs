@@ -264,10 +264,11 @@ impl Rung for Tcx {
             Observe::Metadata => OBSERVE_METADATA,
             Observe::Full => OBSERVE_FULL,
         };
-        // Attached already: how far to look changes without a packet being missed.
+        // Attached: how far to look changes without a packet being missed.
         if let Some(attached) = self.points.get_mut(&index)
             && !attached.links.is_empty()
             && attached.point.interface == point.interface
+            && attached.point.observe != point.observe
         {
             attached.point = point.clone();
             return self
