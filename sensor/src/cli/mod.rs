@@ -10,7 +10,7 @@ mod watch;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use botlike_core::detect::Severity;
@@ -251,14 +251,7 @@ fn read(arguments: Read) -> u8 {
 
 /// What was typed, as meant.
 fn options(arguments: Read) -> Result<ReadOptions, ConfigError> {
-    let mut config = match &arguments.config {
-        Some(path) => Config::load(path, ALL)?,
-        None => Config::default(),
-    };
-    ports(&mut config, arguments.ports);
-    if let Some(workers) = arguments.workers {
-        config.workers = usize::from(workers);
-    }
+    let config = configured(arguments.config.as_deref(), arguments.ports, arguments.workers)?;
     let terminal = io::stdout().is_terminal();
     let lines_on_terminal = terminal
         && match &arguments.output {
@@ -276,13 +269,25 @@ fn options(arguments: Read) -> Result<ReadOptions, ConfigError> {
     })
 }
 
-/// Ports on the command line go before those of the configuration.
-fn ports(config: &mut Config, asked: Vec<u16>) {
-    if !asked.is_empty() {
-        config.ports = asked;
+/// The configuration, with what the command line says before it.
+fn configured(
+    file: Option<&Path>,
+    ports: Vec<u16>,
+    workers: Option<u16>,
+) -> Result<Config, ConfigError> {
+    let mut config = match file {
+        Some(path) => Config::load(path, ALL)?,
+        None => Config::default(),
+    };
+    if !ports.is_empty() {
+        config.ports = ports;
         config.ports.sort_unstable();
         config.ports.dedup();
     }
+    if let Some(workers) = workers {
+        config.workers = usize::from(workers);
+    }
+    Ok(config)
 }
 
 /// Where lines go, as asked.

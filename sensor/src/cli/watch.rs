@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, ValueHint};
 
-use super::{FAILED, complain, destination, formats, ports, wrong};
-use crate::config::{Config, ConfigError, Format, Interests};
-use crate::rules::ALL;
+use super::{FAILED, complain, destination, formats, wrong};
+use crate::config::{ConfigError, Format, Interests};
 use crate::run::{self, Signals, WatchOptions};
 use crate::source::live::{Ladder, Observe, RungKind};
 
@@ -64,7 +63,7 @@ fn observes() -> impl TypedValueParser<Value = Observe> {
 }
 
 pub(super) fn main(arguments: Watch) -> u8 {
-    let options = match options(arguments) {
+    let mut options = match options(arguments) {
         Ok(options) => options,
         Err(error) => return wrong(&error),
     };
@@ -72,7 +71,6 @@ pub(super) fn main(arguments: Watch) -> u8 {
         Ok(signals) => signals,
         Err(error) => return complain(format!("cannot take signals: {error}")),
     };
-    let mut options = options;
     let mut ladder = match Ladder::open(&options.config, options.verbose) {
         Ok(ladder) => ladder,
         Err(error) => return complain(error),
@@ -88,14 +86,8 @@ pub(super) fn main(arguments: Watch) -> u8 {
 }
 
 fn options(arguments: Watch) -> Result<WatchOptions, ConfigError> {
-    let mut config = match &arguments.config {
-        Some(path) => Config::load(path, ALL)?,
-        None => Config::default(),
-    };
-    ports(&mut config, arguments.ports);
-    if let Some(workers) = arguments.workers {
-        config.workers = usize::from(workers);
-    }
+    let mut config =
+        super::configured(arguments.config.as_deref(), arguments.ports, arguments.workers)?;
     if !arguments.interfaces.is_empty() {
         config.interfaces = arguments.interfaces;
     }
