@@ -97,6 +97,11 @@ fn build() -> Result<Built> {
     {
         flags.extend(path.map(|path| format!("--remap-path-prefix={}={name}", path.display())));
     }
+    // Where crates come from does not belong into the object; of several that fit, the last one counts.
+    let registries = cargo_home.iter().filter_map(|home| home.join("registry/src").read_dir().ok());
+    for registry in registries.flatten().flatten() {
+        flags.push(format!("--remap-path-prefix={}=crates", registry.path().display()));
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(linker).chain(std::env::split_paths(&path));
     let mut cargo = nightly(&["cargo", "build", "--quiet", "--locked", "--release"]);
